@@ -1,0 +1,54 @@
+# Every command of the project: `make help` lists them.
+PYTHON ?= python3
+HOME_DIR ?= .alphagrad
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop serve test check format lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run-ready ## install, start the service, tune AlphaGrad on CartPole over REST, show the result
+	@$(BIN)/alphagrad demo --home $(HOME_DIR)
+
+stop: ## stop the service that `make run` left up
+	@$(BIN)/alphagrad demo --home $(HOME_DIR) --stop
+
+serve: .venv/run-ready ## run the API and a worker in the foreground
+	@$(BIN)/alphagrad serve --home $(HOME_DIR)
+
+test: .venv/test-ready ## install, then run every test
+	@scripts/test-tools
+	@$(BIN)/python -m pytest
+
+check: .venv/test-ready ## ruff, mypy, import-linter, then every test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory test
+
+format: .venv/test-ready ## let ruff rewrite the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## resolve every version anew and write constraints.txt
+	@scripts/lock $(PYTHON)
+
+clean: ## remove the environment and what tools left behind
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -m venv .venv
+
+.venv/run-ready: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing alphagrad into .venv (about 2 GB, once)"
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/test-ready: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing alphagrad and its test tools into .venv (about 2 GB, once)"
+	@$(PIP) --editable ".[test]"
+	@touch $@ .venv/run-ready

@@ -1,0 +1,24 @@
+"""Studies, trials and the workers that run them."""
+
+from optuna import TrialPruned
+
+from alphagrad.tuner.embedded import run_study
+from alphagrad.tuner.registry import Task, UnknownTaskError, get_task, lazy_task, task, task_names
+from alphagrad.tuner.spec import StudySpec, load_spec, parse_spec
+from alphagrad.tuner.trial import Trial, run_task
+
+__all__ = [
+    "StudySpec",
+    "Task",
+    "Trial",
+    "TrialPruned",
+    "UnknownTaskError",
+    "get_task",
+    "lazy_task",
+    "load_spec",
+    "parse_spec",
+    "run_study",
+    "run_task",
+    "task",
+    "task_names",
+]

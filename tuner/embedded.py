@@ -1,0 +1,61 @@
+"""Running a study in this process's own worker, without a server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.study_store import StudyStatus, create_study, get_study
+from alphagrad.tuner.worker import Worker
+
+PROGRESS_SECONDS = 0.5
+
+
+def run_study(
+    spec: StudySpec,
+    settings: TunerSettings | None = None,
+    *,
+    on_progress: Callable[[StudyStatus], None] | None = None,
+) -> StudyStatus:
+    """Submit a study, run it to its end, and return how it ended.
+
+    The rows in SQL are those that a server would leave.
+
+    Args:
+        spec: what to run.
+        settings: where; by default as the environment says.
+        on_progress: called about twice a second with the study as it stands.
+
+    Raises:
+        DuplicateStudyError: the name is taken.
+
+    Example::
+
+        from alphagrad.tuner import load_spec, run_study
+        status = run_study(load_spec(Path("studies/digits.toml")))
+        print(status.best.value, status.best.params)
+    """
+    settings = settings or TunerSettings()
+    database = Database(settings.url)
+    migrate(database)
+    create_study(database, OptunaStorage(database), spec)
+    worker = Worker(database, settings, study=spec.name)
+    next_call = 0.0
+
+    def tick() -> None:
+        nonlocal next_call
+        if on_progress is not None and time.monotonic() >= next_call:
+            next_call = time.monotonic() + PROGRESS_SECONDS
+            on_progress(get_study(database, spec.name))
+
+    worker.run(on_tick=tick)
+    status = get_study(database, spec.name)
+    if on_progress is not None:
+        on_progress(status)
+    database.dispose()
+    return status

@@ -1,0 +1,83 @@
+"""Errors that callers of the tuner are meant to handle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a specification: where, what stands there, and what is allowed."""
+
+    field: str
+    value: Any
+    message: str
+
+
+class SpecError(ValueError):
+    """A study's specification is not valid."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = list(errors)
+        super().__init__(
+            "; ".join(f"{e.field or 'study'}: {e.message} (got {e.value!r})" for e in self.errors)
+        )
+
+
+class DuplicateStudyError(ValueError):
+    """A study of this name exists."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"a study named {name!r} exists; choose another name")
+
+
+class StudyNotFoundError(LookupError):
+    """No study has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no study is named {name!r}")
+
+
+class TrialNotFoundError(LookupError):
+    """The study has no trial of this number."""
+
+    def __init__(self, study: str, number: int) -> None:
+        super().__init__(f"study {study!r} has no trial {number}")
+
+
+class ConflictError(RuntimeError):
+    """What was asked does not fit the state of the study or trial."""
+
+
+class StaleFenceError(RuntimeError):
+    """A lease was lost: another worker has the trial, or it has ended."""
+
+
+# Names that pydantic puts into an error's place for the kind of a union's member.
+_KINDS = {"float", "int", "categorical", "constant"}
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Pydantic's errors as fields in dotted words, e.g. ``params.alpha.low``."""
+    found: dict[tuple[str, str], FieldError] = {}
+    for detail in error.errors(include_url=False, include_context=False):
+        place = [str(part) for part in detail["loc"]]
+        if len(place) > 2 and place[0] == "params" and place[2] in _KINDS:
+            # Below a constant come the types it might have had.
+            place = place[:2] if place[2] == "constant" else place[:2] + place[3:]
+        elif len(place) > 1 and place[0] in ("sampler", "pruner"):
+            del place[1]
+        if detail["type"] == "union_tag_invalid":
+            place.append("type")
+        field = ".".join(place)
+        value = detail["input"]
+        if detail["type"] in ("union_tag_invalid", "unknown_dimension") and isinstance(value, dict):
+            value = value.get("type", value)
+        message = detail["msg"].removeprefix("Value error, ")
+        found[field, message] = FieldError(field, value, message)
+    return list(found.values())

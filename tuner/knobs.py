@@ -1,0 +1,98 @@
+"""Knob commands: requests to change α in a running trial, and what became of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner.database import Database, db_now
+from alphagrad.tuner.errors import ConflictError, FieldError, SpecError
+from alphagrad.tuner.messages import KnobAnswer, KnobCommand
+from alphagrad.tuner.models import KnobRow, TrialRow
+
+
+def request_knob(
+    database: Database,
+    trial: TrialRow,
+    *,
+    layers: str = "*",
+    alpha: float | None = None,
+    pin: bool | None = None,
+) -> KnobRow:
+    """Ask a running trial to change α.
+
+    Args:
+        database: the database.
+        trial: the trial's row.
+        layers: a glob on layer names.
+        alpha: the new steepness; ``None`` leaves it.
+        pin: ``True`` keeps schedulers off the layers, ``False`` releases them, ``None`` leaves.
+
+    Raises:
+        SpecError: no change asked for, or an α that is not finite and positive.
+        ConflictError: the trial is not running, or no layer of it matches.
+    """
+    if alpha is None and pin is None:
+        raise SpecError([FieldError("alpha", None, "give alpha, pin or both")])
+    if alpha is not None and not (math.isfinite(alpha) and alpha > 0):
+        raise SpecError([FieldError("alpha", alpha, "must be finite and greater than 0")])
+    with database.write() as session:
+        state = session.scalar(
+            select(TrialRow.state).where(TrialRow.id == trial.id).with_for_update()
+        )
+        if state != "RUNNING":
+            raise ConflictError(
+                f"trial {trial.number} is {state}: alpha can be changed in a RUNNING trial only"
+            )
+        knob = KnobRow(trial_id=trial.id, layers=layers, alpha=alpha, pin=pin, state="requested")
+        knob.requested_at = db_now()  # type: ignore[assignment]
+        session.add(knob)
+        session.flush()
+        session.refresh(knob)
+        return knob
+
+
+def list_knobs(database: Database, trial_id: int) -> list[KnobRow]:
+    """All commands a trial was given, oldest first."""
+    with database.read() as session:
+        rows = select(KnobRow).where(KnobRow.trial_id == trial_id).order_by(KnobRow.id)
+        return list(session.scalars(rows))
+
+
+def open_commands(database: Database, trial_ids: Iterable[int]) -> list[tuple[int, KnobCommand]]:
+    """Commands not answered yet, oldest first, as (trial row id, command)."""
+    with database.read() as session:
+        rows = session.scalars(
+            select(KnobRow)
+            .where(KnobRow.trial_id.in_(list(trial_ids)), KnobRow.state == "requested")
+            .order_by(KnobRow.id)
+        )
+        return [(row.trial_id, KnobCommand(row.id, row.layers, row.alpha, row.pin)) for row in rows]
+
+
+def record_answer(database: Database, answer: KnobAnswer) -> None:
+    """Write down what the trial did with a command."""
+    database.retry(
+        lambda session: session.execute(
+            update(KnobRow)
+            .where(KnobRow.id == answer.id)
+            .values(
+                state="applied" if answer.applied else "rejected",
+                step=answer.step,
+                reason=answer.reason,
+                answered_at=db_now(),
+            )
+        )
+    )
+
+
+def reject_open_knobs(session: Session, trial_id: int) -> None:
+    """Close the commands of a trial that has ended."""
+    session.execute(
+        update(KnobRow)
+        .where(KnobRow.trial_id == trial_id, KnobRow.state == "requested")
+        .values(state="rejected", reason="the trial has ended", answered_at=db_now())
+    )

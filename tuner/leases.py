@@ -1,0 +1,302 @@
+"""Leases: who works on which trial, and the proof that a result is the rightful one.
+
+A claim takes a free slot of a study (or a trial that waits for another attempt), sets the lease's
+end and raises the fence. Every later write on behalf of the trial shows the fence; when the lease
+ran out and another worker claimed the trial, the fence has grown and the write is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner.database import Database, db_now
+from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.knobs import reject_open_knobs
+from alphagrad.tuner.messages import FinalState
+from alphagrad.tuner.models import FINISHED, OPEN_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.optuna_storage import AskedTrial
+
+MAX_LOSSES = 20
+"""A trial whose worker died so often is given up: it may be what kills the workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed trial: its row and its study's, as they stood at the claim."""
+
+    trial: TrialRow
+    study: StudyRow
+
+    @property
+    def fence(self) -> int:
+        """The fence to show with every write."""
+        return self.trial.fence
+
+
+def claim(
+    database: Database, *, worker: str, lease_seconds: float, study: str | None = None
+) -> Claim | None:
+    """Claim a trial to run, of the oldest study that has one free.
+
+    Args:
+        database: the database.
+        worker: the claimer's name, unique among all workers.
+        lease_seconds: how long the claim holds unless renewed.
+        study: claim from this study alone.
+
+    Returns:
+        The claim, or ``None`` if there is nothing to do now.
+    """
+
+    def attempt(session: Session) -> Claim | None:
+        # Locking the study's row makes claims of one study wait for each other: two workers
+        # cannot both see the last free slot. (SQLite's transaction locks everything already.)
+        studies = select(StudyRow).where(StudyRow.state.in_(OPEN_STUDY)).order_by(StudyRow.id)
+        if study is not None:
+            studies = studies.where(StudyRow.name == study)
+        for row in session.scalars(studies.with_for_update()).all():
+            trial = _next_trial(session, row)
+            if trial is None:
+                continue
+            now = session.scalar(select(db_now()))
+            assert now is not None
+            trial.state = "RUNNING"
+            trial.worker = worker
+            trial.fence += 1
+            trial.attempt += 1
+            trial.lease_expires_at = now + lease_seconds
+            trial.started_at = trial.started_at or now
+            row.state = "RUNNING"
+            row.started_at = row.started_at or now
+            session.flush()
+            return Claim(trial=trial, study=row)
+        return None
+
+    with database.write() as session:
+        return attempt(session)
+
+
+def _next_trial(session: Session, study: StudyRow) -> TrialRow | None:
+    of_study = TrialRow.study_id == study.id
+    running = session.scalar(
+        select(func.count()).where(of_study, TrialRow.state == "RUNNING").select_from(TrialRow)
+    )
+    if (running or 0) >= study.parallelism:
+        return None
+    waiting = session.scalar(
+        select(TrialRow).where(of_study, TrialRow.state == "WAITING").order_by(TrialRow.id).limit(1)
+    )
+    if waiting is not None:
+        return waiting
+    if study.next_slot >= study.n_trials:
+        return None
+    trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)
+    study.next_slot += 1
+    session.add(trial)
+    return trial
+
+
+def renew(
+    database: Database,
+    believed: Collection[tuple[int, int]],
+    *,
+    worker: str,
+    lease_seconds: float,
+) -> set[tuple[int, int]]:
+    """Renew the leases of a worker's running trials, given as (trial row id, fence).
+
+    Returns:
+        Those that it still holds; the others are lost.
+    """
+
+    def attempt(session: Session) -> set[tuple[int, int]]:
+        renewed = session.execute(
+            update(TrialRow)
+            .where(
+                TrialRow.id.in_([trial_id for trial_id, _ in believed]),
+                TrialRow.worker == worker,
+                TrialRow.state == "RUNNING",
+            )
+            .values(lease_expires_at=db_now() + lease_seconds)
+            .returning(TrialRow.id, TrialRow.fence)
+            .execution_options(synchronize_session=False)
+        )
+        return {(row.id, row.fence) for row in renewed} & set(believed)
+
+    return database.retry(attempt) if believed else set()
+
+
+def reap(database: Database) -> int:
+    """Free the trials whose lease ran out, for another attempt.
+
+    Returns:
+        How many were freed or, after too many losses, given up.
+    """
+
+    def attempt(session: Session) -> int:
+        expired = session.scalars(
+            select(TrialRow)
+            .where(TrialRow.state == "RUNNING", TrialRow.lease_expires_at < db_now())
+            .with_for_update(skip_locked=True)
+        ).all()
+        for trial in expired:
+            trial.losses += 1
+            if trial.losses > MAX_LOSSES:
+                _end(session, trial, "FAIL", error=f"lost its worker {trial.losses} times")
+            else:
+                release(session, trial)
+        return len(expired)
+
+    return database.retry(attempt)
+
+
+def release(session: Session, trial: TrialRow) -> None:
+    """Give a trial back: it waits for its next attempt, unless its study is over."""
+    study = session.get_one(StudyRow, trial.study_id)
+    if study.state in OPEN_STUDY:
+        trial.state = "WAITING"
+        trial.worker = None
+        trial.lease_expires_at = None
+    else:
+        _end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
+
+
+_ENDED = {"CANCELLED": "cancelled", "STOPPING": "stopped"}
+
+
+def held(session: Session, trial_id: int, fence: int) -> TrialRow:
+    """The trial's row, locked, if the fence still holds.
+
+    Raises:
+        StaleFenceError: the lease was lost, or the trial has ended.
+    """
+    trial = session.scalar(
+        select(TrialRow)
+        .where(TrialRow.id == trial_id, TrialRow.fence == fence, TrialRow.state == "RUNNING")
+        .with_for_update()
+    )
+    if trial is None:
+        raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+    return trial
+
+
+def record_ask(database: Database, claimed: Claim, asked: AskedTrial) -> None:
+    """Write down what the sampler said, so that a later attempt runs the same trial.
+
+    Raises:
+        StaleFenceError: the lease was lost meanwhile.
+    """
+
+    def attempt(session: Session) -> None:
+        for trial in (held(session, claimed.trial.id, claimed.fence), claimed.trial):
+            trial.number = asked.number
+            trial.optuna_trial_id = asked.optuna_trial_id
+            trial.seed = asked.seed
+            trial.params = asked.params
+
+    database.retry(attempt)
+
+
+def give_back(database: Database, *, trial_id: int, fence: int) -> None:
+    """Free a trial before its lease runs out: its worker stops.
+
+    Raises:
+        StaleFenceError: the lease was lost before.
+    """
+    database.retry(lambda session: release(session, held(session, trial_id, fence)))
+
+
+def finish(
+    database: Database,
+    *,
+    trial_id: int,
+    fence: int,
+    state: FinalState,
+    value: float | None = None,
+    error: str | None = None,
+    retries: int = 0,
+) -> bool:
+    """Record the end of an attempt, once.
+
+    Args:
+        database: the database.
+        trial_id: our row's id.
+        fence: the fence of the claim.
+        state: how the attempt ended.
+        value: the objective, with COMPLETE, or the last report, with PRUNED.
+        error: what went wrong, with FAIL.
+        retries: how many failed attempts are tried again.
+
+    Returns:
+        Whether the trial is over (else it waits for its next attempt).
+
+    Raises:
+        StaleFenceError: the lease was lost; the result is not recorded.
+    """
+
+    def attempt(session: Session) -> bool:
+        trial = session.get_one(TrialRow, trial_id)
+        if trial.fence == fence and trial.state == state and trial.worker is None:
+            return True  # recorded by the run before this one, whose answer was lost
+        trial = held(session, trial_id, fence)
+        if state == "FAIL":
+            trial.failures += 1
+            trial.error = error
+            if trial.failures <= retries:
+                release(session, trial)
+                return trial.state == "FAIL"
+        _end(session, trial, state, value=value, error=error)
+        return True
+
+    return database.retry(attempt)
+
+
+def _end(
+    session: Session,
+    trial: TrialRow,
+    state: FinalState,
+    *,
+    value: float | None = None,
+    error: str | None = None,
+) -> None:
+    trial.state = state
+    trial.value = value
+    trial.error = error
+    trial.worker = None
+    trial.lease_expires_at = None
+    trial.finished_at = session.scalar(select(db_now()))
+    # Without an Optuna trial there is nobody to tell.
+    trial.told = trial.optuna_trial_id is None
+    reject_open_knobs(session, trial.id)
+
+
+def give_up_waiting(session: Session, study: StudyRow, *, error: str) -> None:
+    """End all trials of a study that wait for another attempt."""
+    waiting = select(TrialRow).where(TrialRow.study_id == study.id, TrialRow.state == "WAITING")
+    for trial in session.scalars(waiting.with_for_update()).all():
+        _end(session, trial, "FAIL", error=error)
+
+
+def untold(database: Database) -> list[Claim]:
+    """Finished trials that Optuna has not been told of yet."""
+    with database.read() as session:
+        rows = session.execute(
+            select(TrialRow, StudyRow)
+            .join(StudyRow, StudyRow.id == TrialRow.study_id)
+            .where(TrialRow.state.in_(FINISHED), TrialRow.told.is_(False))
+            .order_by(TrialRow.id)
+        )
+        return [Claim(trial=trial, study=study) for trial, study in rows]
+
+
+def record_told(database: Database, trial_id: int) -> None:
+    """Optuna has the trial's result too."""
+    database.retry(
+        lambda session: session.execute(
+            update(TrialRow).where(TrialRow.id == trial_id).values(told=True)
+        )
+    )

@@ -1,0 +1,98 @@
+"""What a trial process and its worker say to each other.
+
+The messages are plain data, so the channel between the two can be a pipe, an actor or HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FinalState = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """All that a trial process needs to know, handed to it at its start."""
+
+    study: str
+    number: int
+    task: str
+    seed: int
+    params: dict[str, Any]
+    attempt: int
+    fence: int
+    log_path: str
+    checkpoint_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Trial to worker: the objective's value so far."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Worker to trial: the pruner's answer to the report at ``step``."""
+
+    step: int
+    prune: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Trial to worker: the names of the watched layers, in the order of the traces."""
+
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Trial to worker: sampled steps, shape ``(samples,)``, and α and saturation at each.
+
+    ``alpha`` and ``saturation`` are float32 of shape ``(samples, layers)``; a saturation is NaN
+    where the step had no gradient to measure.
+    """
+
+    steps: list[int]
+    alpha: NDArray[np.float32]
+    saturation: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class KnobCommand:
+    """Worker to trial: turn α of the layers that match a glob; ``None`` leaves as it is."""
+
+    id: int
+    layers: str
+    alpha: float | None
+    pin: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnobAnswer:
+    """Trial to worker: what became of a command, and from which step on."""
+
+    id: int
+    applied: bool
+    step: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Trial to worker: the end of this attempt."""
+
+    state: FinalState
+    value: float | None = None
+    error: str | None = None
+
+
+FromTrial = Report | Layers | Trace | KnobAnswer | Finished
+ToTrial = Verdict | KnobCommand

@@ -1,0 +1,139 @@
+"""Our tables; they live beside Optuna's in the same database.
+
+Times are seconds since 1970 by the database's own clock, so machines whose clocks differ agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+)
+from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+UNFINISHED = ("WAITING", "RUNNING")
+FINISHED = ("COMPLETE", "PRUNED", "FAIL")
+OPEN_STUDY = ("QUEUED", "RUNNING")
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """The declarative base of our tables."""
+
+
+class StudyRow(Base):
+    """A submitted study. States: QUEUED, RUNNING, STOPPING, COMPLETED, FAILED, CANCELLED."""
+
+    __tablename__ = "alphagrad_studies"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    versions: Mapped[dict[str, str]] = mapped_column(JSON)
+    """Versions of Python and of the packages a result depends on, at submission."""
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    n_trials: Mapped[int]
+    parallelism: Mapped[int]
+    next_slot: Mapped[int] = mapped_column(default=0)
+    """How many trials were started so far; each has one slot, numbered from 0."""
+    optuna_study_id: Mapped[int | None]
+    created_at: Mapped[float] = mapped_column(Float(53))
+    started_at: Mapped[float | None] = mapped_column(Float(53))
+    finished_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class TrialRow(Base):
+    """One slot of a study and the trial that fills it, in Optuna's states.
+
+    WAITING is a trial to be taken up again. ``fence`` grows at each claim: whoever writes on
+    behalf of a trial shows the fence of its claim, and an old one is refused.
+    """
+
+    __tablename__ = "alphagrad_trials"
+    __table_args__ = (
+        Unique("study_id", "slot"),
+        Unique("study_id", "number"),
+        Index("ix_alphagrad_trials_study_state", "study_id", "state"),
+        Index("ix_alphagrad_trials_lease", "state", "lease_expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_studies.id", ondelete="CASCADE"))
+    slot: Mapped[int]
+    number: Mapped[int | None]
+    """Optuna's number; unknown from the claim until the ask, a few milliseconds."""
+    optuna_trial_id: Mapped[int | None]
+    state: Mapped[str] = mapped_column(String(16))
+    seed: Mapped[int | None] = mapped_column(BigInteger)
+    params: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    value: Mapped[float | None] = mapped_column(Float(53))
+    error: Mapped[str | None] = mapped_column(Text)
+    attempt: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
+    """How often the lease ran out: the worker died, or lost the database."""
+    fence: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[float | None] = mapped_column(Float(53))
+    started_at: Mapped[float | None] = mapped_column(Float(53))
+    finished_at: Mapped[float | None] = mapped_column(Float(53))
+    told: Mapped[bool] = mapped_column(default=False)
+    """Whether Optuna's tables have the result too."""
+    layers: Mapped[list[str] | None] = mapped_column(JSON)
+    """Names of the watched layers, in the order of the traces."""
+
+
+class TraceRow(Base):
+    """α and saturation of all layers at one sampled step, as float32 arrays."""
+
+    __tablename__ = "alphagrad_traces"
+    __table_args__ = (Index("ix_alphagrad_traces_trial_step", "trial_id", "step"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_trials.id", ondelete="CASCADE"))
+    fence: Mapped[int]
+    step: Mapped[int] = mapped_column(BigInteger)
+    alpha: Mapped[bytes] = mapped_column(LargeBinary)
+    saturation: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class KnobRow(Base):
+    """A command to change α in a running trial. States: requested, applied, rejected."""
+
+    __tablename__ = "alphagrad_knobs"
+    __table_args__ = (Index("ix_alphagrad_knobs_trial_state", "trial_id", "state"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_trials.id", ondelete="CASCADE"))
+    layers: Mapped[str] = mapped_column(Text)
+    alpha: Mapped[float | None] = mapped_column(Float(53))
+    pin: Mapped[bool | None]
+    state: Mapped[str] = mapped_column(String(16), default="requested")
+    step: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str | None] = mapped_column(Text)
+    requested_at: Mapped[float] = mapped_column(Float(53))
+    answered_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class ApiKeyRow(Base):
+    """An API key, of which only the hash is kept. Roles: reader, submitter, admin."""
+
+    __tablename__ = "alphagrad_api_keys"
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[float] = mapped_column(Float(53))

@@ -1,0 +1,144 @@
+"""Optuna's side of a study: one ask, one tell, in the same database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from alphagrad.tuner.database import Database, configure_sqlite, engine_options
+from alphagrad.tuner.messages import FinalState
+from alphagrad.tuner.pruners import build_pruner
+from alphagrad.tuner.samplers import build_sampler
+from alphagrad.tuner.seeds import derive_seed
+from alphagrad.tuner.space import suggest
+from alphagrad.tuner.spec import StudySpec
+
+SLOT = "alphagrad:slot"
+
+# Progress is shown by us; Optuna's line per trial would be noise in every log.
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedTrial:
+    """What one ask gave: Optuna's handle, the trial's number and seed, and all parameters."""
+
+    trial: optuna.Trial
+    optuna_trial_id: int
+    number: int
+    seed: int
+    params: dict[str, Any]
+
+
+class OptunaStorage:
+    """Optuna's tables in a migrated database."""
+
+    def __init__(self, database: Database) -> None:
+        rdb = RDBStorage(
+            database.url.render_as_string(hide_password=False),
+            engine_kwargs=engine_options(database.url),
+            skip_compatibility_check=True,
+            skip_table_creation=True,
+        )
+        if database.is_sqlite:
+            # Optuna's row locks do nothing on SQLite: without IMMEDIATE two processes can claim
+            # the same trial. Connections made before this line are dropped.
+            rdb.engine.dispose()
+            configure_sqlite(rdb.engine)
+        self.rdb = rdb
+        self._storage = optuna.storages.get_storage(rdb)
+
+    def has_study(self, name: str) -> bool:
+        """Whether Optuna knows a study of this name, ours or not."""
+        try:
+            self._storage.get_study_id_from_name(name)
+        except KeyError:
+            return False
+        return True
+
+    def create_study(self, spec: StudySpec) -> int:
+        """Create the study, or find it, and return Optuna's id of it."""
+        optuna.create_study(
+            study_name=spec.name,
+            direction=spec.direction,
+            storage=self._storage,
+            load_if_exists=True,
+        )
+        return self._storage.get_study_id_from_name(spec.name)
+
+    def ask(self, spec: StudySpec, *, optuna_study_id: int, slot: int, resumed: bool) -> AskedTrial:
+        """Create a slot's trial and draw its values.
+
+        Args:
+            spec: the study's specification.
+            optuna_study_id: Optuna's id of the study.
+            slot: the slot's number in our table.
+            resumed: whether an earlier worker may have created the trial and died.
+        """
+        trial_id = self._find_by_slot(optuna_study_id, slot) if resumed else None
+        if trial_id is None:
+            # The slot is part of the trial from its first moment: a crash between this line and
+            # our own record leaves a trial that can be found again, not one too many.
+            template = optuna.trial.create_trial(
+                state=TrialState.RUNNING, system_attrs={SLOT: slot}
+            )
+            trial_id = self._storage.create_new_trial(optuna_study_id, template)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        trial = self.load(spec, trial_id, number=number)
+        seed = derive_seed(spec.seed, "trial", number)
+        params = suggest(trial, spec.params)
+        trial.set_user_attr("seed", seed)
+        return AskedTrial(
+            trial=trial, optuna_trial_id=trial_id, number=number, seed=seed, params=params
+        )
+
+    def load(self, spec: StudySpec, optuna_trial_id: int, *, number: int) -> optuna.Trial:
+        """Optuna's handle of a trial, with the study's sampler and pruner."""
+        # A study object caches the trials it has seen, so every trial gets a new one.
+        study = optuna.load_study(
+            study_name=spec.name,
+            storage=self._storage,
+            sampler=build_sampler(spec.sampler, study_seed=spec.seed, number=number),
+            pruner=build_pruner(spec.pruner),
+        )
+        return optuna.Trial(study, optuna_trial_id)
+
+    def report(self, trial: optuna.Trial, *, step: int, value: float) -> bool:
+        """Record an intermediate value, and ask the pruner whether the trial should stop."""
+        # Not trial.report(): a resumed trial reports steps again, and the later value counts.
+        self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        return trial.should_prune()
+
+    def tell(self, spec: StudySpec, *, number: int, state: FinalState, value: float | None) -> None:
+        """Record a trial's end; telling it again changes nothing."""
+        study = optuna.load_study(
+            study_name=spec.name,
+            storage=self._storage,
+            sampler=build_sampler(spec.sampler, study_seed=spec.seed, number=number),
+        )
+        try:
+            study.tell(
+                number,
+                values=value if state == "COMPLETE" else None,
+                state=TrialState[state],
+                skip_if_finished=True,
+            )
+        except UpdateFinishedTrialError:
+            return  # another worker told it at the same moment
+
+    def fail_orphans(self, spec: StudySpec) -> None:
+        """End trials of a finished study that no slot knows: their worker died while asking."""
+        study = optuna.load_study(study_name=spec.name, storage=self._storage)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _find_by_slot(self, optuna_study_id: int, slot: int) -> int | None:
+        running = self._storage.get_all_trials(
+            optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,)
+        )
+        return next((t._trial_id for t in running if t.system_attrs.get(SLOT) == slot), None)

@@ -1,0 +1,137 @@
+"""Tasks: training functions that a study can name.
+
+A study names its task; it can never hold an import string. A task becomes known by the
+:func:`task` decorator in a script of yours, or by an entry point in the group ``alphagrad.tasks``
+of an installed package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from alphagrad.tuner.trial import Trial
+
+TaskFunction = Callable[["Trial"], float]
+ENTRY_POINT_GROUP = "alphagrad.tasks"
+
+_registry: dict[str, Task] = {}
+
+
+class UnknownTaskError(LookupError):
+    """A study names a task that nobody registered."""
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(task_names()) or "none"
+        super().__init__(f"unknown task {name!r}; the registered tasks are: {known}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A training function and the parameters it takes.
+
+    Args:
+        name: what a study calls it.
+        function: the function, or ``"module:function"``, imported when the task first runs, so
+            that a process which only checks parameters never imports torch.
+        params: a pydantic model of the parameters with their defaults and bounds, or ``None`` to
+            accept any.
+    """
+
+    name: str
+    function: TaskFunction | str
+    params: type[BaseModel] | None = None
+
+    def load(self) -> TaskFunction:
+        """The training function, imported if need be."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, attribute = self.function.partition(":")
+        loaded = getattr(import_module(module), attribute)
+        # A module may decorate its function as well: then it holds the Task around it.
+        function: TaskFunction = loaded.load() if isinstance(loaded, Task) else loaded
+        return function
+
+    @property
+    def module(self) -> str:
+        """The module to import before trials of this task are forked."""
+        if isinstance(self.function, str):
+            return self.function.partition(":")[0]
+        return self.function.__module__
+
+    def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Check ``params`` and add the defaults.
+
+        Raises:
+            pydantic.ValidationError: a name the task does not know, or a value it does not allow.
+        """
+        if self.params is None:
+            return dict(params)
+        return self.params.model_validate(dict(params)).model_dump()
+
+    def __call__(self, trial: Trial) -> float:
+        """Run the task, as if the decorated function were called."""
+        return self.load()(trial)
+
+
+def task(name: str, *, params: type[BaseModel] | None = None) -> Callable[[TaskFunction], Task]:
+    """Register the decorated function as the task ``name``.
+
+    Args:
+        name: what a study calls it.
+        params: a pydantic model of its parameters; ``None`` accepts any.
+
+    Example:
+        >>> from alphagrad.tuner import Trial, run_task, task
+        >>> @task("parabola")
+        ... def parabola(trial: Trial) -> float:
+        ...     return (trial.params["x"] - 2.0) ** 2
+        >>> run_task("parabola", {"x": 5.0}, seed=0)
+        9.0
+    """
+
+    def register(function: TaskFunction) -> Task:
+        return _register(Task(name=name, function=function, params=params))
+
+    return register
+
+
+def lazy_task(name: str, *, params: type[BaseModel] | None, function: str) -> Task:
+    """Register ``function`` (``"module:function"``) without importing its module yet."""
+    return _register(Task(name=name, function=function, params=params))
+
+
+def get_task(name: str) -> Task:
+    """The task called ``name``, from this process or from an installed package.
+
+    Raises:
+        UnknownTaskError: nobody registered it.
+    """
+    if name not in _registry:
+        for entry_point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+            loaded = entry_point.load()
+            if not isinstance(loaded, Task):
+                raise TypeError(f"entry point {entry_point.value!r} is {loaded!r}, not a Task")
+            _registry.setdefault(name, loaded)
+    if name not in _registry:
+        raise UnknownTaskError(name)
+    return _registry[name]
+
+
+def task_names() -> list[str]:
+    """The names of all known tasks, in alphabetical order."""
+    return sorted({*_registry, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+
+
+def _register(registered: Task) -> Task:
+    if not registered.name:
+        raise ValueError("a task needs a name")
+    # A script that is run again in a trial's process registers its tasks again.
+    _registry[registered.name] = registered
+    return registered

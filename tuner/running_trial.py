@@ -1,0 +1,174 @@
+"""A running trial as its worker sees it: a process, a line to it, and the rows it writes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+
+from optuna import Trial
+
+from alphagrad.tuner import knobs, leases, traces, trial_process
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.messages import (
+    Finished,
+    FromTrial,
+    KnobAnswer,
+    KnobCommand,
+    Layers,
+    Report,
+    ToTrial,
+    Trace,
+    TrialRequest,
+    Verdict,
+)
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.spec import StudySpec
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_PER_TURN = 100
+"""So many messages of one trial are handled before the other trials have their turn."""
+
+
+class RunningTrial:
+    """One attempt of a trial, from its process's start to its recorded end.
+
+    Args:
+        database: where its rows are.
+        optuna_storage: Optuna's tables in the same database.
+        claimed: the lease; its fence is shown with every write.
+        spec: the study's specification.
+        trial: Optuna's handle of the trial.
+        request: what the process is told.
+        context: the forkserver that starts the process.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        optuna_storage: OptunaStorage,
+        *,
+        claimed: leases.Claim,
+        spec: StudySpec,
+        trial: Trial,
+        request: TrialRequest,
+        context: ForkServerContext,
+    ) -> None:
+        self.id = claimed.trial.id
+        self.fence = claimed.fence
+        self.study_id = claimed.study.id
+        self.title = f"{request.study}/{request.number}"
+        self._database = database
+        self._optuna = optuna_storage
+        self._spec = spec
+        self._trial = trial
+        self._last_report: float | None = None
+        self._last_knob = 0
+        self._unhandled: FromTrial | None = None
+        self._started_at = time.monotonic()
+        self._process, self.line = trial_process.start(context, request)
+
+    @property
+    def line_or_unhandled(self) -> Connection[ToTrial, FromTrial] | None:
+        """The line to wait on; ``None`` if a message waits already, after a database error."""
+        return self.line if self._unhandled is None else None
+
+    def handle_messages(self) -> bool:
+        """Write down what the trial says.
+
+        A message counts as read only when it is written: after a database error the same one is
+        handled again.
+
+        Returns:
+            Whether the attempt is over.
+
+        Raises:
+            StaleFenceError: the lease was lost; kill the trial.
+            sqlalchemy.exc.DBAPIError: the database is away; call again later.
+        """
+        for _ in range(MESSAGES_PER_TURN):
+            if self._unhandled is None:
+                try:
+                    if not self.line.poll():
+                        return False
+                    self._unhandled = self.line.recv()
+                except (EOFError, OSError):
+                    self._unhandled = self._death()
+            over = self._handle(self._unhandled)
+            self._unhandled = None
+            if over:
+                return True
+        return False
+
+    def deliver(self, command: KnobCommand) -> None:
+        """Send a knob command, once."""
+        self._last_knob = command.id
+        self._send(command)
+
+    @property
+    def last_knob(self) -> int:
+        """The id of the last command delivered."""
+        return self._last_knob
+
+    def kill(self) -> None:
+        """End the process and all it started."""
+        trial_process.kill(self._process)
+        self.line.close()
+
+    def fail(self, error: str) -> bool:
+        """Record that the attempt failed; returns whether the trial is over."""
+        return self._finish(Finished(state="FAIL", error=error))
+
+    def _handle(self, message: FromTrial) -> bool:
+        match message:
+            case Report():
+                prune = self._optuna.report(self._trial, step=message.step, value=message.value)
+                self._last_report = message.value
+                self._send(Verdict(step=message.step, prune=prune))
+            case Layers():
+                traces.record_layers(
+                    self._database, trial_id=self.id, fence=self.fence, names=message.names
+                )
+            case Trace():
+                traces.append_trace(
+                    self._database, trial_id=self.id, fence=self.fence, trace=message
+                )
+            case KnobAnswer():
+                knobs.record_answer(self._database, message)
+            case Finished():
+                return self._finish(message)
+        return False
+
+    def _finish(self, finished: Finished) -> bool:
+        over = leases.finish(
+            self._database,
+            trial_id=self.id,
+            fence=self.fence,
+            state=finished.state,
+            value=self._last_report if finished.state == "PRUNED" else finished.value,
+            error=finished.error,
+            retries=self._spec.retries,
+        )
+        logger.info(
+            "%s %s after %.1f s%s",
+            self.title,
+            f"{finished.state} {finished.error or finished.value or ''}".strip(),
+            time.monotonic() - self._started_at,
+            "" if over else ", to be tried again",
+        )
+        return True
+
+    def _death(self) -> Finished:
+        self._process.join()
+        code = self._process.exitcode or 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return Finished(state="FAIL", error=f"the trial's process {how} without a result")
+
+    def _send(self, message: ToTrial) -> None:
+        try:
+            self.line.send(message)
+        except OSError:
+            # The process is gone; the end of its line is read next and tells why.
+            logger.debug("%s: no one to hear %s", self.title, message)

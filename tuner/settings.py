@@ -1,0 +1,45 @@
+"""Settings of the service and its workers: environment variables ``ALPHAGRAD_…``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TunerSettings(BaseSettings):
+    """Where state is kept, and how workers behave.
+
+    Example:
+        >>> TunerSettings(home=Path("/srv/alphagrad")).url
+        'sqlite:////srv/alphagrad/alphagrad.db'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ALPHAGRAD_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".alphagrad")
+    """The folder of all state: database (if embedded), checkpoints, logs."""
+    database_url: SecretStr | None = None
+    """``postgresql://…``; by default SQLite in ``home``."""
+    slots: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    """How many trials a worker runs at a time; by default one a core."""
+    lease_seconds: Annotated[float, Field(ge=1)] = 15.0
+    """After so long without a sign of its worker, a trial is taken over."""
+
+    @property
+    def url(self) -> str:
+        """The database's URL; it may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'alphagrad.db'}"
+
+    def checkpoint_dir(self, study_id: int, slot: int) -> Path:
+        """The folder of one trial's checkpoints."""
+        return self.home.absolute() / "checkpoints" / str(study_id) / str(slot)
+
+    def log_path(self, study: str, number: int) -> Path:
+        """The file with one trial's log."""
+        return self.home.absolute() / "logs" / study / f"{number}.log"

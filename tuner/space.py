@@ -1,0 +1,212 @@
+"""Search spaces: what a study may vary, and how one trial's values are drawn from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from optuna.trial import BaseTrial
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+Scalar = bool | int | float | str
+
+
+class _Dimension(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    when: dict[str, Scalar | list[Scalar]] | None = Field(
+        default=None,
+        description="draw this only in trials where each named parameter has this value, or one "
+        "of these values",
+    )
+
+
+class FloatDimension(_Dimension):
+    """A real number in [low, high]."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    @field_validator("low", "high", "step")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"must be a finite number, got {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, log=self.log, step=self.step)
+        return self
+
+    def suggest(self, trial: BaseTrial, name: str) -> float:
+        """Draw a value."""
+        return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
+
+    def probes(self) -> list[Scalar]:
+        """Values that a task must allow if it is to allow all."""
+        return [self.low, self.high]
+
+
+class IntDimension(_Dimension):
+    """An integer in [low, high]."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    step: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, log=self.log, step=None if self.step == 1 else self.step)
+        return self
+
+    def suggest(self, trial: BaseTrial, name: str) -> int:
+        """Draw a value."""
+        return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
+
+    def probes(self) -> list[Scalar]:
+        """Values that a task must allow if it is to allow all."""
+        return [self.low, self.high]
+
+
+class CategoricalDimension(_Dimension):
+    """One of a list of values."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Scalar], Field(min_length=1)]
+
+    @field_validator("choices")
+    @classmethod
+    def _distinct(cls, choices: list[Scalar]) -> list[Scalar]:
+        if len({(type(choice), choice) for choice in choices}) < len(choices):
+            raise ValueError(f"the choices must differ, got {choices}")
+        return choices
+
+    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
+        """Draw a value."""
+        return trial.suggest_categorical(name, self.choices)
+
+    def probes(self) -> list[Scalar]:
+        """Values that a task must allow if it is to allow all."""
+        return list(self.choices)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("type", "a missing type"))
+    if isinstance(value, _Dimension):
+        return str(value.type)  # type: ignore[attr-defined]
+    return "constant"
+
+
+Constant = Scalar | list[Any] | None
+
+Parameter = Annotated[
+    Annotated[FloatDimension, Tag("float")]
+    | Annotated[IntDimension, Tag("int")]
+    | Annotated[CategoricalDimension, Tag("categorical")]
+    | Annotated[Constant, Tag("constant")],
+    Discriminator(
+        _kind,
+        custom_error_type="unknown_dimension",
+        custom_error_message="a dimension's type must be 'float', 'int' or 'categorical'; "
+        "a constant is a plain value, not an object",
+    ),
+]
+"""A plain value is a constant; an object with a ``type`` is a dimension to search."""
+
+Dimension = FloatDimension | IntDimension | CategoricalDimension
+
+
+def dimensions(params: Mapping[str, Parameter]) -> dict[str, Dimension]:
+    """The parameters to search, each after those that its ``when`` names.
+
+    Raises:
+        ValueError: a ``when`` names no parameter, or the conditions go round in a circle.
+    """
+    found = {name: value for name, value in params.items() if isinstance(value, _Dimension)}
+    ordered: dict[str, Dimension] = {}
+    waiting = dict(found)
+    while waiting:
+        ready = [n for n, d in waiting.items() if not (set(d.when or {}) & set(waiting))]
+        if not ready:
+            raise ValueError(
+                f"the conditions of {sorted(waiting)} depend on each other in a circle"
+            )
+        for name in ready:
+            ordered[name] = waiting.pop(name)
+            for needed in ordered[name].when or {}:
+                if needed not in params:
+                    raise ValueError(f"{name}.when names {needed!r}, which is not a parameter")
+    return ordered
+
+
+def suggest(trial: BaseTrial, params: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Draw one trial's parameters; a dimension whose condition does not hold is left out.
+
+    Example:
+        >>> from optuna.trial import FixedTrial
+        >>> params = {
+        ...     "optimizer": CategoricalDimension(type="categorical", choices=["sgd", "adam"]),
+        ...     "alpha": FloatDimension(
+        ...         type="float", low=1, high=300, log=True, when={"optimizer": "sgd"}
+        ...     ),
+        ...     "epochs": 3,
+        ... }
+        >>> suggest(FixedTrial({"optimizer": "adam"}), params)
+        {'epochs': 3, 'optimizer': 'adam'}
+    """
+    values = {name: value for name, value in params.items() if not isinstance(value, _Dimension)}
+    for name, dimension in dimensions(params).items():
+        if _holds(dimension.when, values):
+            values[name] = dimension.suggest(trial, name)
+    return values
+
+
+def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, dict[str, Any]]]:
+    """Points of the space that a task must accept: each edge of each dimension once.
+
+    Yields:
+        The name of the dimension at its edge (``None`` for the first point), and the values.
+    """
+    space = dimensions(params)
+    base = {name: value for name, value in params.items() if not isinstance(value, _Dimension)}
+    for name, dimension in space.items():
+        if _holds(dimension.when, base):
+            base[name] = dimension.probes()[0]
+    yield None, base
+    for name, dimension in space.items():
+        for probe in dimension.probes():
+            yield name, {**base, name: probe}
+
+
+def _holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:
+    return all(
+        name in values and values[name] in (wanted if isinstance(wanted, list) else [wanted])
+        for name, wanted in (when or {}).items()
+    )
+
+
+def _check_range(low: float, high: float, *, log: bool, step: float | None) -> None:
+    if low > high:
+        raise ValueError(f"low must not exceed high, got low={low} and high={high}")
+    if log and low <= 0:
+        raise ValueError(f"a log range needs low > 0, got low={low}")
+    if log and step is not None:
+        raise ValueError(f"a log range takes no step, got step={step}")
+    if step is not None and step <= 0:
+        raise ValueError(f"step must be positive, got {step}")

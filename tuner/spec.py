@@ -1,0 +1,116 @@
+"""The study's specification: one schema for a TOML file, the command line and REST."""
+
+from __future__ import annotations
+
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from alphagrad.tuner.errors import FieldError, SpecError, field_errors
+from alphagrad.tuner.pruners import NoPruner, PrunerSpec
+from alphagrad.tuner.registry import UnknownTaskError, get_task
+from alphagrad.tuner.samplers import TPE, SamplerSpec
+from alphagrad.tuner.space import Parameter, dimensions, probe_points
+
+
+class StudySpec(BaseModel):
+    """What to tune, how, and how much of it.
+
+    Example:
+        >>> spec = StudySpec.model_validate({
+        ...     "name": "bar",
+        ...     "task": "dqn",
+        ...     "n_trials": 20,
+        ...     "params": {
+        ...         "total_timesteps": 30000,
+        ...         "alpha": {"type": "float", "low": 30, "high": 300, "log": True},
+        ...     },
+        ... })
+        >>> spec.sampler.type, spec.parallelism
+        ('tpe', 1)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Unique in the database: letters, digits, ``.``, ``_`` and ``-``."""
+    task: str
+    """The name of a registered task."""
+    params: dict[str, Parameter] = Field(default_factory=dict)
+    """A plain value is a constant, an object is a dimension to search."""
+    direction: Literal["minimize", "maximize"] = "maximize"
+    sampler: SamplerSpec = Field(default_factory=TPE)
+    pruner: PrunerSpec = Field(default_factory=NoPruner)
+    n_trials: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Exactly so many trials are finished, whatever their end."""
+    parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """At most so many trials run at a time, over all workers."""
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds after the first trial's start in which trials may start; running ones end."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        default_factory=lambda: secrets.randbelow(2**32)
+    )
+    """Drawn and recorded where none is given."""
+    engine: Literal["optuna"] = "optuna"
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    """How often a trial that failed is tried again; a lost worker does not count."""
+
+    @field_validator("params")
+    @classmethod
+    def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
+        dimensions(params)
+        return params
+
+
+def parse_spec(data: Mapping[str, Any]) -> StudySpec:
+    """Check a specification against the schema and against its task.
+
+    Raises:
+        SpecError: lists every field that is wrong, with its value.
+    """
+    try:
+        spec = StudySpec.model_validate(dict(data))
+    except ValidationError as error:
+        raise SpecError(field_errors(error)) from None
+    try:
+        task = get_task(spec.task)
+    except UnknownTaskError as error:
+        raise SpecError([FieldError("task", spec.task, str(error))]) from None
+    errors: dict[str, FieldError] = {}
+    for dimension, point in probe_points(spec.params):
+        try:
+            task.complete(point)
+        except ValidationError as error:
+            for found in field_errors(error):
+                field = f"params.{found.field}" if found.field else f"params.{dimension}"
+                errors.setdefault(field, FieldError(field, found.value, found.message))
+    if errors:
+        raise SpecError(list(errors.values()))
+    return spec
+
+
+def load_spec(path: Path) -> StudySpec:
+    """Read and check a study file (TOML).
+
+    Raises:
+        SpecError: the file is not TOML, or a field is wrong.
+        OSError: the file cannot be read.
+    """
+    return parse_spec(load_toml(path))
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a study file without checking what it says.
+
+    Raises:
+        SpecError: the file is not TOML.
+        OSError: the file cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError([FieldError("", str(path), f"not a TOML file: {error}")]) from None

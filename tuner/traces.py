@@ -1,0 +1,115 @@
+"""α traces: float32 arrays in SQL, one row per sampled step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner import leases
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.messages import Trace
+from alphagrad.tuner.models import TraceRow, TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaTrace:
+    """α and saturation of every layer over a trial's steps.
+
+    Attributes:
+        layers: layer names, length L.
+        steps: the sampled steps, length N, not decreasing.
+        alpha: float32, shape (N, L): what each step used.
+        saturation: float32, shape (N, L): what each step measured; NaN without a gradient.
+    """
+
+    layers: list[str]
+    steps: list[int]
+    alpha: NDArray[np.float32]
+    saturation: NDArray[np.float32]
+
+
+def record_layers(database: Database, *, trial_id: int, fence: int, names: list[str]) -> None:
+    """Write down a trial's layers.
+
+    Raises:
+        StaleFenceError: the lease was lost.
+    """
+
+    def attempt(session: Session) -> None:
+        leases.held(session, trial_id, fence).layers = names
+
+    database.retry(attempt)
+
+
+def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace) -> None:
+    """Store samples; what an earlier attempt stored from the same steps on is replaced.
+
+    Raises:
+        StaleFenceError: the lease was lost.
+    """
+
+    def attempt(session: Session) -> None:
+        leases.held(session, trial_id, fence)
+        known = session.scalar(
+            select(TraceRow.id)
+            .where(TraceRow.trial_id == trial_id, TraceRow.fence == fence)
+            .limit(1)
+        )
+        if known is None:
+            session.execute(
+                delete(TraceRow).where(
+                    TraceRow.trial_id == trial_id, TraceRow.step >= trace.steps[0]
+                )
+            )
+        session.execute(
+            insert(TraceRow),
+            [
+                {
+                    "trial_id": trial_id,
+                    "fence": fence,
+                    "step": step,
+                    "alpha": alpha.tobytes(),
+                    "saturation": saturation.tobytes(),
+                }
+                for step, alpha, saturation in zip(
+                    trace.steps, trace.alpha, trace.saturation, strict=True
+                )
+            ],
+        )
+
+    database.retry(attempt)
+
+
+def read_trace(database: Database, trial: TrialRow, *, max_steps: int = 2000) -> AlphaTrace:
+    """A trial's trace, thinned evenly to at most ``max_steps`` rows; first and last stay."""
+    layers = trial.layers or []
+    of_trial = TraceRow.trial_id == trial.id
+    with database.read() as session:
+        count = session.scalar(select(func.count()).where(of_trial).select_from(TraceRow)) or 0
+        ids = list(session.scalars(select(TraceRow.id).where(of_trial).order_by(TraceRow.id)))
+        if count > max_steps:
+            ids = [ids[i] for i in np.linspace(0, len(ids) - 1, max_steps).round().astype(int)]
+        rows = session.execute(
+            select(TraceRow.step, TraceRow.alpha, TraceRow.saturation)
+            .where(TraceRow.id.in_(ids))
+            .order_by(TraceRow.id)
+        ).all()
+    return AlphaTrace(
+        layers=layers,
+        steps=[row.step for row in rows],
+        alpha=_stack([row.alpha for row in rows], width=len(layers)),
+        saturation=_stack([row.saturation for row in rows], width=len(layers)),
+    )
+
+
+def _stack(rows: list[bytes], *, width: int) -> NDArray[np.float32]:
+    stacked = np.full((len(rows), width), np.nan, dtype=np.float32)
+    for index, row in enumerate(rows):
+        # A row from before a further optimizer was watched is shorter.
+        values = np.frombuffer(row, dtype=np.float32)
+        stacked[index, : len(values)] = values
+    return stacked

@@ -1,0 +1,163 @@
+"""The handle a task receives: its parameters, and its way to talk to the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from alphagrad.tuner.channel import Channel, NullChannel
+from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.messages import Report
+from alphagrad.tuner.registry import get_task
+from alphagrad.tuner.watch import Watcher
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from alphagrad.scheduler import AlphaScheduler
+
+
+class Trial:
+    """One run of a task, as the task sees it.
+
+    A task never opens the database. What it reports goes over a channel to its worker, which
+    writes it; the pruner's verdict and the knob's commands come back the same way.
+
+    Attributes:
+        study: the study's name.
+        number: the trial's number in its study, from 0, as Optuna counts.
+        seed: an integer in [0, 2³²), the same for the same study seed and number.
+        params: constants, suggested values and the task's defaults, by name.
+        attempt: 1 at the first try; more after a failure or a lost worker.
+
+    Example:
+        >>> from alphagrad.tuner import Trial
+        >>> trial = Trial(params={"alpha": 50.0}, seed=7)
+        >>> trial.params["alpha"]
+        50.0
+        >>> trial.report(0.5, step=10)
+        >>> trial.should_prune()
+        False
+    """
+
+    def __init__(
+        self,
+        *,
+        params: Mapping[str, Any],
+        seed: int = 0,
+        number: int = 0,
+        study: str = "",
+        attempt: int = 1,
+        channel: Channel | None = None,
+        checkpoints: CheckpointStore | None = None,
+    ) -> None:
+        self.study = study
+        self.number = number
+        self.seed = seed
+        self.params = dict(params)
+        self.attempt = attempt
+        self._channel = channel or NullChannel()
+        self._checkpoints = checkpoints
+        self._watcher = Watcher(self._channel)
+        self._reported_step: int | None = None
+
+    def report(self, value: float, step: int) -> None:
+        """Report the objective's value so far.
+
+        Args:
+            value: the value; NaN and infinities are recorded as they are.
+            step: where training stands, not negative. A step reported twice keeps the last value.
+
+        Raises:
+            TypeError: ``value`` is not a number, or ``step`` not an integer.
+            ValueError: ``step`` is negative.
+        """
+        if isinstance(value, str | bytes | bool):
+            raise TypeError(f"report: the value must be a number, got {value!r}")
+        if isinstance(step, bool) or not hasattr(step, "__index__"):
+            raise TypeError(f"report: the step must be an integer, got {step!r}")
+        if step < 0:
+            raise ValueError(f"report: the step must not be negative, got {step}")
+        self._reported_step = int(step)
+        self._channel.send(Report(step=int(step), value=float(value)))
+
+    def should_prune(self) -> bool:
+        """Whether the pruner wants the trial stopped, judged by its latest report.
+
+        Waits for the worker's verdict, a few milliseconds. A task that obeys raises
+        :class:`alphagrad.tuner.TrialPruned`.
+        """
+        if self._reported_step is None:
+            return False
+        return self._channel.wait_for_verdict(self._reported_step)
+
+    def watch(
+        self,
+        optimizer: Optimizer,
+        scheduler: AlphaScheduler | None = None,
+        *,
+        step: Callable[[], int] | None = None,
+    ) -> None:
+        """Record α and saturation of each layer, and obey the knob, from the next step on.
+
+        Steps are sampled densely at first, then 0.5 % of the steps so far apart. An optimizer
+        without α, such as Adam, has nothing to trace; a knob command for it is rejected.
+
+        Args:
+            optimizer: the optimizer; a task with two (TD3) calls this for each.
+            scheduler: its α scheduler, if it has one, named in the trial's log.
+            step: gives the trace's step, e.g. ``lambda: global_step``; by default the number of
+                optimizer steps taken since ``watch``.
+
+        Raises:
+            ValueError: a layer of this name is already watched.
+        """
+        if scheduler is not None:
+            self.log(f"α of {type(optimizer).__name__} is led by {type(scheduler).__name__}")
+        self._watcher.add(optimizer, step=step)
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Store what the task needs to go on after a crash; the previous one is replaced.
+
+        Args:
+            state: tensors, numbers, strings and lists or dicts of them: it is read back with
+                ``weights_only=True``.
+        """
+        if self._checkpoints is not None:
+            self._checkpoints.save(state)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The newest checkpoint of this trial, of this attempt or an earlier one, or ``None``."""
+        return None if self._checkpoints is None else self._checkpoints.load()
+
+    def log(self, message: str) -> None:
+        """Write a line with the time to the trial's log."""
+        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+        print(f"{now} {message}", flush=True)  # noqa: T201  (stdout is the trial's log file)
+
+    def close(self) -> None:
+        """Send what is still buffered; the worker's process calls it when the task has ended."""
+        self._watcher.close()
+
+
+def run_task(name: str, params: Mapping[str, Any], *, seed: int, trial: Trial | None = None) -> Any:
+    """Run a task in this process, without a study, and return its result.
+
+    Args:
+        name: the task's name.
+        params: its parameters; what is missing takes the task's default.
+        seed: the seed of the run.
+        trial: a trial of your own to run it with; its parameters are used as they are.
+
+    Raises:
+        alphagrad.tuner.UnknownTaskError: no such task.
+        pydantic.ValidationError: the task does not know or allow a parameter.
+    """
+    task = get_task(name)
+    trial = trial or Trial(params=task.complete(params), seed=seed)
+    try:
+        return task(trial)
+    finally:
+        trial.close()

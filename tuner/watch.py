@@ -1,0 +1,143 @@
+"""Watching optimizers: α and saturation go out as traces, knob commands come in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alphagrad.tuner.channel import Channel
+from alphagrad.tuner.messages import KnobAnswer, KnobCommand, Layers, Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
+
+    from alphagrad.optim import AlphaGrad
+
+SAMPLE_SPACING = 200
+"""A sample at step n is followed by one at ``n + max(1, n // 200)``: 1,900 samples in 10⁶ steps."""
+FLUSH_SECONDS = 0.25
+
+
+class Watcher:
+    """Hooks the optimizers of one trial; the first one watched sets the pace of the samples.
+
+    A command is applied before an optimizer step, so the step it names is the first one made with
+    the new α; a sample holds the α that the step used and the saturation that it measured.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._optimizers: list[AlphaGrad] = []
+        self._without_alpha: list[str] = []
+        self._layers: list[str] = []
+        self._steps_taken = 0
+        self._next_sample = 1
+        self._step: Callable[[], int] = lambda: self._steps_taken
+        self._alpha: Tensor | None = None
+        self._samples: list[tuple[int, Tensor, Tensor]] = []
+        self._flushed_at = time.monotonic()
+
+    def add(self, optimizer: Optimizer, *, step: Callable[[], int] | None) -> None:
+        """Hook one more optimizer.
+
+        Raises:
+            ValueError: one of its layers has the name of a layer already watched.
+        """
+        from alphagrad.optim import AlphaGrad
+
+        if not isinstance(optimizer, AlphaGrad):
+            self._without_alpha.append(type(optimizer).__name__)
+            optimizer.register_step_pre_hook(self._before_step)
+            return
+        names = optimizer.layer_names()
+        if clash := sorted(set(names) & set(self._layers)):
+            raise ValueError(f"layers {clash} are watched already; name the parameters apart")
+        self._flush()  # samples so far have fewer layers
+        self._layers += names
+        self._channel.send(Layers(names=list(self._layers)))
+        self._optimizers.append(optimizer)
+        optimizer.register_step_pre_hook(self._before_step)
+        if len(self._optimizers) == 1:
+            if step is not None:
+                self._step = step
+            optimizer.register_step_post_hook(self._after_step)
+
+    def close(self) -> None:
+        """Send the samples still held, and reject the commands that came too late."""
+        self._flush()
+        while self._channel.commands:
+            self._answer(self._channel.commands.popleft(), reason="the trial has ended")
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        paced = bool(self._optimizers) and optimizer is self._optimizers[0]
+        if paced:
+            self._steps_taken += 1
+        applied = False
+        while self._channel.commands:
+            applied |= self._obey(self._channel.commands.popleft())
+        if paced and (applied or self._steps_taken >= self._next_sample):
+            # A copy of α now: a scheduler may move it before the step's saturation is read.
+            self._alpha = self._packed(0)
+
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self._alpha is None:
+            return
+        self._samples.append((self._step(), self._alpha, self._packed(1)))
+        self._alpha = None
+        self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
+        if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self._flush()
+
+    def _packed(self, which: int) -> Tensor:
+        import torch
+
+        # One concatenation on the device; nothing waits for it before the flush.
+        return torch.cat([optimizer.packed()[which] for optimizer in self._optimizers])
+
+    def _flush(self) -> None:
+        self._flushed_at = time.monotonic()
+        if not self._samples:
+            return
+        import torch
+
+        # The copies to the host wait for the device once per flush, not once per sample.
+        steps, alphas, saturations = zip(*self._samples, strict=True)
+        self._samples.clear()
+        self._channel.send(
+            Trace(
+                steps=list(steps),
+                alpha=torch.stack(alphas).cpu().numpy().astype(np.float32),
+                saturation=torch.stack(saturations).cpu().numpy().astype(np.float32),
+            )
+        )
+
+    def _obey(self, command: KnobCommand) -> bool:
+        from alphagrad.optim import matching_layers
+
+        if not self._optimizers:
+            names = ", ".join(self._without_alpha)
+            self._answer(command, reason=f"the optimizer has no alpha: {names}")
+            return False
+        if not matching_layers(self._layers, command.layers):
+            reason = f"no layer matches {command.layers!r}; the layers are {self._layers}"
+            self._answer(command, reason=reason)
+            return False
+        for optimizer in self._optimizers:
+            if matching_layers(optimizer.layer_names(), command.layers):
+                if command.alpha is not None:
+                    optimizer.set_alpha(command.alpha, command.layers, pin=command.pin)
+                elif command.pin is not None:
+                    optimizer.pin(command.layers, pin=command.pin)
+        self._answer(command)
+        # The trace shows the change at once.
+        self._flushed_at = 0.0
+        return True
+
+    def _answer(self, command: KnobCommand, *, reason: str | None = None) -> None:
+        self._channel.send(
+            KnobAnswer(id=command.id, applied=reason is None, step=self._step(), reason=reason)
+        )

@@ -1,0 +1,244 @@
+"""The worker: claims trials, runs each in a process of its own, and writes SQL on their behalf."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
+
+from sqlalchemy.exc import DBAPIError
+
+from alphagrad.tuner import knobs, leases, study_store, trial_process
+from alphagrad.tuner.database import Database, is_outage
+from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.messages import TrialRequest
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.running_trial import RunningTrial
+from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.spec import StudySpec
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+"""How often knob commands are looked up: the most that one waits before it reaches its trial."""
+HOUSEKEEPING_SECONDS = 0.5
+"""How often free trials, expired leases, ended and cancelled studies are looked up."""
+
+
+class Worker:
+    """Runs trials until it is stopped, or until the one study it was made for has ended.
+
+    One thread does everything but renew the leases, so what a trial says is written in its order.
+
+    Args:
+        database: a migrated database.
+        settings: the folder for logs and checkpoints, the number of slots, the lease.
+        study: work for this study alone and return when it has ended; by default for all, always.
+    """
+
+    def __init__(
+        self, database: Database, settings: TunerSettings, *, study: str | None = None
+    ) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._database = database
+        self._settings = settings
+        self._study = study
+        self._optuna = OptunaStorage(database)
+        self._context = trial_process.forkserver()
+        self._running: dict[tuple[int, int], RunningTrial] = {}
+        self._lost: set[tuple[int, int]] = set()
+        self._stop = threading.Event()
+        self._next_poll = self._next_housekeeping = 0.0
+
+    def stop(self) -> None:
+        """Make :meth:`run` return soon; safe to call from a signal handler or another thread."""
+        self._stop.set()
+
+    def run(self, *, on_tick: Callable[[], None] | None = None) -> None:
+        """Work. Trials that still run at the end are killed and given back at once.
+
+        Args:
+            on_tick: called about ten times a second, e.g. to draw progress.
+        """
+        logger.info(
+            "worker %s: %d slots, state in %s", self.name, self._settings.slots, self._settings.home
+        )
+        heart = threading.Thread(target=self._beat, name="alphagrad-leases", daemon=True)
+        heart.start()
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._turn()
+                except DBAPIError as error:
+                    if not is_outage(error):
+                        raise
+                    # Nothing is lost: what a trial said waits in its line until it is written.
+                    logger.warning("the database is away, trying again: %s", error.orig)
+                    self._stop.wait(1.0)
+                if on_tick is not None:
+                    on_tick()
+        finally:
+            self._stop.set()
+            heart.join()
+            self._give_all_back()
+
+    def _turn(self) -> None:
+        lines = [running.line_or_unhandled for running in self._running.values()]
+        if None not in lines:
+            if lines:
+                wait(lines, timeout=POLL_SECONDS)
+            else:
+                self._stop.wait(POLL_SECONDS)
+        ended = [self._attend(running) for running in list(self._running.values())]
+        now = time.monotonic()
+        if self._running and now >= self._next_poll:
+            self._next_poll = now + POLL_SECONDS
+            self._deliver_knobs()
+        if any(ended) or now >= self._next_housekeeping:
+            self._next_housekeeping = now + HOUSEKEEPING_SECONDS
+            self._keep_house()
+
+    def _attend(self, running: RunningTrial) -> bool:
+        key = (running.id, running.fence)
+        try:
+            over = running.handle_messages()
+            if key in self._lost:
+                raise StaleFenceError("the lease was not renewed in time")
+        except StaleFenceError as error:
+            logger.warning("%s: %s; another worker goes on with it", running.title, error)
+            over = True
+        if over:
+            self._forget(running)
+        return over
+
+    def _forget(self, running: RunningTrial) -> None:
+        running.kill()
+        self._lost.discard((running.id, running.fence))
+        del self._running[running.id, running.fence]
+
+    def _deliver_knobs(self) -> None:
+        by_id = {running.id: running for running in self._running.values()}
+        for trial_id, command in knobs.open_commands(self._database, by_id):
+            if command.id > by_id[trial_id].last_knob:
+                by_id[trial_id].deliver(command)
+
+    def _keep_house(self) -> None:
+        leases.reap(self._database)
+        self._end_cancelled()
+        self._tell_optuna()
+        for status in study_store.settle(self._database):
+            self._optuna.fail_orphans(status.spec)
+            logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
+        while len(self._running) < self._settings.slots and not self._stop.is_set():
+            claimed = leases.claim(
+                self._database,
+                worker=self.name,
+                lease_seconds=self._settings.lease_seconds,
+                study=self._study,
+            )
+            if claimed is None:
+                break
+            self._start(claimed)
+        if self._study is not None and not self._running:
+            status = study_store.get_study(self._database, self._study)
+            if status.ended:
+                self._tell_optuna()
+                self._stop.set()
+
+    def _start(self, claimed: leases.Claim) -> None:
+        trial, study = claimed.trial, claimed.study
+        spec = StudySpec.model_validate(study.spec)
+        try:
+            if trial.number is None or trial.optuna_trial_id is None:
+                self._ask(claimed, spec)
+            assert trial.number is not None
+            assert trial.optuna_trial_id is not None
+            request = TrialRequest(
+                study=study.name,
+                number=trial.number,
+                task=spec.task,
+                seed=trial.seed or 0,
+                params=trial.params or {},
+                attempt=trial.attempt,
+                fence=trial.fence,
+                log_path=str(self._settings.log_path(study.name, trial.number)),
+                checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
+            )
+            self._running[trial.id, trial.fence] = RunningTrial(
+                self._database,
+                self._optuna,
+                claimed=claimed,
+                spec=spec,
+                trial=self._optuna.load(spec, trial.optuna_trial_id, number=trial.number),
+                request=request,
+                context=self._context,
+            )
+            logger.info("%s/%d attempt %d", study.name, trial.number, trial.attempt)
+        except (DBAPIError, StaleFenceError):
+            raise  # the lease, not renewed, will run out, and the trial is taken up again
+        except Exception as error:
+            # A sampler that cannot work, or no process to be had: this trial's end, not ours.
+            logger.exception("%s: slot %d could not start", study.name, trial.slot)
+            leases.finish(
+                self._database,
+                trial_id=trial.id,
+                fence=trial.fence,
+                state="FAIL",
+                error=f"{type(error).__name__}: {error}",
+                retries=spec.retries,
+            )
+
+    def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
+        study_id = study_store.ensure_optuna_study(
+            self._database, self._optuna, claimed.study, spec
+        )
+        asked = self._optuna.ask(
+            spec,
+            optuna_study_id=study_id,
+            slot=claimed.trial.slot,
+            resumed=claimed.trial.attempt > 1,
+        )
+        leases.record_ask(self._database, claimed, asked)
+
+    def _end_cancelled(self) -> None:
+        states = study_store.study_states(
+            self._database, {running.study_id for running in self._running.values()}
+        )
+        for running in list(self._running.values()):
+            if states[running.study_id] == "CANCELLED":
+                try:
+                    running.fail("the study was cancelled")
+                finally:
+                    self._forget(running)
+
+    def _tell_optuna(self) -> None:
+        for claimed in leases.untold(self._database):
+            trial = claimed.trial
+            assert trial.number is not None
+            spec = StudySpec.model_validate(claimed.study.spec)
+            self._optuna.tell(spec, number=trial.number, state=trial.state, value=trial.value)
+            leases.record_told(self._database, trial.id)
+
+    def _beat(self) -> None:
+        lease = self._settings.lease_seconds
+        while not self._stop.wait(lease / 3):
+            believed = set(self._running)
+            try:
+                held = leases.renew(self._database, believed, worker=self.name, lease_seconds=lease)
+            except DBAPIError as error:
+                logger.warning("leases were not renewed: %s", error.orig)
+                continue
+            self._lost |= believed - held
+
+    def _give_all_back(self) -> None:
+        for running in list(self._running.values()):
+            self._forget(running)
+            try:
+                leases.give_back(self._database, trial_id=running.id, fence=running.fence)
+            except (StaleFenceError, DBAPIError) as error:
+                logger.warning("%s was not given back: %s", running.title, error)

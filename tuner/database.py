@@ -58,7 +58,7 @@ def parse_url(url: str) -> URL:
     )
 
 
-def configure_sqlite(engine: Engine) -> None:
+def configure_sqlite(engine: Engine, *, reads_only: bool = False) -> None:
     """Begin every transaction IMMEDIATE, but those that say they only read.
 
     A deferred transaction that turns to writing can fail at once with "database is locked", and two
@@ -75,7 +75,7 @@ def configure_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        reads = connection.get_execution_options().get("alphagrad_reads_only", False)
+        reads = connection.get_execution_options().get("alphagrad_reads_only", reads_only)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 

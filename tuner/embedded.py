@@ -43,7 +43,9 @@ def run_study(
     settings = settings or TunerSettings()
     database = Database(settings.url)
     migrate(database)
-    create_study(database, OptunaStorage(database), spec)
+    optuna_storage = OptunaStorage(database)
+    create_study(database, optuna_storage, spec)
+    optuna_storage.dispose()
     worker = Worker(database, settings, study=spec.name)
     next_call = 0.0
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -18,7 +16,11 @@ class FieldError:
     message: str
 
 
-class SpecError(ValueError):
+class TunerError(Exception):
+    """Something the caller can mend; the message says how."""
+
+
+class SpecError(TunerError):
     """A study's specification is not valid."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
@@ -28,7 +30,7 @@ class SpecError(ValueError):
         )
 
 
-class DuplicateStudyError(ValueError):
+class DuplicateStudyError(TunerError):
     """A study of this name exists."""
 
     def __init__(self, name: str) -> None:
@@ -36,25 +38,25 @@ class DuplicateStudyError(ValueError):
         super().__init__(f"a study named {name!r} exists; choose another name")
 
 
-class StudyNotFoundError(LookupError):
+class StudyNotFoundError(TunerError):
     """No study has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no study is named {name!r}")
 
 
-class TrialNotFoundError(LookupError):
+class TrialNotFoundError(TunerError):
     """The study has no trial of this number."""
 
     def __init__(self, study: str, number: int) -> None:
         super().__init__(f"study {study!r} has no trial {number}")
 
 
-class ConflictError(RuntimeError):
+class ConflictError(TunerError):
     """What was asked does not fit the state of the study or trial."""
 
 
-class StaleFenceError(RuntimeError):
+class StaleFenceError(TunerError):
     """A lease was lost: another worker has the trial, or it has ended."""
 
 
@@ -62,10 +64,10 @@ class StaleFenceError(RuntimeError):
 _KINDS = {"float", "int", "categorical", "constant"}
 
 
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """Pydantic's errors as fields in dotted words, e.g. ``params.alpha.low``."""
+def field_errors(details: Sequence[Any]) -> list[FieldError]:
+    """Pydantic's error details as fields in dotted words, e.g. ``params.alpha.low``."""
     found: dict[tuple[str, str], FieldError] = {}
-    for detail in error.errors(include_url=False, include_context=False):
+    for detail in details:
         place = [str(part) for part in detail["loc"]]
         if len(place) > 2 and place[0] == "params" and place[2] in _KINDS:
             # Below a constant come the types it might have had.

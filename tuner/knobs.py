@@ -48,7 +48,7 @@ def request_knob(
                 f"trial {trial.number} is {state}: alpha can be changed in a RUNNING trial only"
             )
         knob = KnobRow(trial_id=trial.id, layers=layers, alpha=alpha, pin=pin, state="requested")
-        knob.requested_at = db_now()  # type: ignore[assignment]
+        knob.requested_at = db_now()
         session.add(knob)
         session.flush()
         session.refresh(knob)

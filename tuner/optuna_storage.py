@@ -11,7 +11,6 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
-from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
@@ -26,9 +25,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedTrial:
-    """What one ask gave: Optuna's handle, the trial's number and seed, and all parameters."""
+    """What one ask gave: the trial's id and number in Optuna, its seed and all parameters."""
 
-    trial: optuna.Trial
     optuna_trial_id: int
     number: int
     seed: int
@@ -36,9 +34,14 @@ class AskedTrial:
 
 
 class OptunaStorage:
-    """Optuna's tables in a migrated database."""
+    """Optuna's tables in a migrated database.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: the database.
+        reads_only: on SQLite, never wait for a writer; for a reader such as the dashboard.
+    """
+
+    def __init__(self, database: Database, *, reads_only: bool = False) -> None:
         rdb = RDBStorage(
             database.url.render_as_string(hide_password=False),
             engine_kwargs=engine_options(database.url),
@@ -49,9 +52,14 @@ class OptunaStorage:
             # Optuna's row locks do nothing on SQLite: without IMMEDIATE two processes can claim
             # the same trial. Connections made before this line are dropped.
             rdb.engine.dispose()
-            configure_sqlite(rdb.engine)
+            configure_sqlite(rdb.engine, reads_only=reads_only)
         self.rdb = rdb
         self._storage = optuna.storages.get_storage(rdb)
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.rdb.scoped_session.remove()
+        self.rdb.engine.dispose()
 
     def has_study(self, name: str) -> bool:
         """Whether Optuna knows a study of this name, ours or not."""
@@ -89,40 +97,32 @@ class OptunaStorage:
             )
             trial_id = self._storage.create_new_trial(optuna_study_id, template)
         number = self._storage.get_trial_number_from_id(trial_id)
-        trial = self.load(spec, trial_id, number=number)
+        trial = optuna.Trial(self.study(spec, number=number), trial_id)
         seed = derive_seed(spec.seed, "trial", number)
         params = suggest(trial, spec.params)
         trial.set_user_attr("seed", seed)
-        return AskedTrial(
-            trial=trial, optuna_trial_id=trial_id, number=number, seed=seed, params=params
-        )
+        return AskedTrial(optuna_trial_id=trial_id, number=number, seed=seed, params=params)
 
-    def load(self, spec: StudySpec, optuna_trial_id: int, *, number: int) -> optuna.Trial:
-        """Optuna's handle of a trial, with the study's sampler and pruner."""
+    def study(self, spec: StudySpec, *, number: int) -> optuna.Study:
+        """Optuna's study for the needs of one trial, with the sampler and pruner of the spec."""
         # A study object caches the trials it has seen, so every trial gets a new one.
-        study = optuna.load_study(
+        return optuna.load_study(
             study_name=spec.name,
             storage=self._storage,
             sampler=build_sampler(spec.sampler, study_seed=spec.seed, number=number),
             pruner=build_pruner(spec.pruner),
         )
-        return optuna.Trial(study, optuna_trial_id)
 
-    def report(self, trial: optuna.Trial, *, step: int, value: float) -> bool:
+    def report(self, study: optuna.Study, optuna_trial_id: int, *, step: int, value: float) -> bool:
         """Record an intermediate value, and ask the pruner whether the trial should stop."""
-        # Not trial.report(): a resumed trial reports steps again, and the later value counts.
-        self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
-        return trial.should_prune()
+        # Not Trial.report(): a resumed trial reports steps again, and the later value counts.
+        self._storage.set_trial_intermediate_value(optuna_trial_id, step, value)
+        return study.pruner.prune(study, self._storage.get_trial(optuna_trial_id))
 
-    def tell(self, spec: StudySpec, *, number: int, state: FinalState, value: float | None) -> None:
+    def tell(self, spec: StudySpec, *, number: int, state: str, value: float | None) -> None:
         """Record a trial's end; telling it again changes nothing."""
-        study = optuna.load_study(
-            study_name=spec.name,
-            storage=self._storage,
-            sampler=build_sampler(spec.sampler, study_seed=spec.seed, number=number),
-        )
         try:
-            study.tell(
+            self.study(spec, number=number).tell(
                 number,
                 values=value if state == "COMPLETE" else None,
                 state=TrialState[state],

@@ -7,7 +7,7 @@ of an installed package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -64,6 +64,17 @@ class Task:
         if isinstance(self.function, str):
             return self.function.partition(":")[0]
         return self.function.__module__
+
+    @property
+    def param_names(self) -> list[str]:
+        """The names of the parameters, as far as the task declares them."""
+        return [] if self.params is None else sorted(self.params.model_fields)
+
+    def unknown_params(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that the task would refuse."""
+        if self.params is None or self.params.model_config.get("extra") != "forbid":
+            return []
+        return sorted(set(names) - set(self.param_names))
 
     def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Check ``params`` and add the defaults.

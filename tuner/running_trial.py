@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
-from optuna import Trial
+from optuna import Study
 
 from alphagrad.tuner import knobs, leases, traces, trial_process
 from alphagrad.tuner.database import Database
@@ -40,7 +39,7 @@ class RunningTrial:
         optuna_storage: Optuna's tables in the same database.
         claimed: the lease; its fence is shown with every write.
         spec: the study's specification.
-        trial: Optuna's handle of the trial.
+        study: Optuna's study, with its pruner.
         request: what the process is told.
         context: the forkserver that starts the process.
     """
@@ -52,7 +51,7 @@ class RunningTrial:
         *,
         claimed: leases.Claim,
         spec: StudySpec,
-        trial: Trial,
+        study: Study,
         request: TrialRequest,
         context: ForkServerContext,
     ) -> None:
@@ -63,7 +62,8 @@ class RunningTrial:
         self._database = database
         self._optuna = optuna_storage
         self._spec = spec
-        self._trial = trial
+        self._study = study
+        self._optuna_trial_id = claimed.trial.optuna_trial_id or 0
         self._last_report: float | None = None
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
@@ -71,9 +71,9 @@ class RunningTrial:
         self._process, self.line = trial_process.start(context, request)
 
     @property
-    def line_or_unhandled(self) -> Connection[ToTrial, FromTrial] | None:
-        """The line to wait on; ``None`` if a message waits already, after a database error."""
-        return self.line if self._unhandled is None else None
+    def has_unhandled(self) -> bool:
+        """Whether a message was read and, after a database error, is still to be written."""
+        return self._unhandled is not None
 
     def handle_messages(self) -> bool:
         """Write down what the trial says.
@@ -124,7 +124,9 @@ class RunningTrial:
     def _handle(self, message: FromTrial) -> bool:
         match message:
             case Report():
-                prune = self._optuna.report(self._trial, step=message.step, value=message.value)
+                prune = self._optuna.report(
+                    self._study, self._optuna_trial_id, step=message.step, value=message.value
+                )
                 self._last_report = message.value
                 self._send(Verdict(step=message.step, prune=prune))
             case Layers():

@@ -96,7 +96,7 @@ class CategoricalDimension(_Dimension):
             raise ValueError(f"the choices must differ, got {choices}")
         return choices
 
-    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
+    def suggest(self, trial: BaseTrial, name: str) -> Any:
         """Draw a value."""
         return trial.suggest_categorical(name, self.choices)
 
@@ -184,14 +184,30 @@ def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, 
         The name of the dimension at its edge (``None`` for the first point), and the values.
     """
     space = dimensions(params)
-    base = {name: value for name, value in params.items() if not isinstance(value, _Dimension)}
+    constants = {name: v for name, v in params.items() if not isinstance(v, _Dimension)}
+
+    def point(forced: Mapping[str, Any]) -> dict[str, Any]:
+        values = dict(constants)
+        for name, dimension in space.items():
+            if _holds(dimension.when, values):
+                values[name] = forced.get(name, dimension.probes()[0])
+        return values
+
+    yield None, point({})
     for name, dimension in space.items():
-        if _holds(dimension.when, base):
-            base[name] = dimension.probes()[0]
-    yield None, base
-    for name, dimension in space.items():
+        needed = _needed(space, name)
         for probe in dimension.probes():
-            yield name, {**base, name: probe}
+            yield name, point({**needed, name: probe})
+
+
+def _needed(space: Mapping[str, Dimension], name: str) -> dict[str, Any]:
+    """Values of other dimensions under which the dimension ``name`` is drawn at all."""
+    needed: dict[str, Any] = {}
+    for parent, wanted in (space[name].when or {}).items():
+        if parent in space:
+            needed |= _needed(space, parent)
+            needed[parent] = wanted[0] if isinstance(wanted, list) else wanted
+    return needed
 
 
 def _holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:

@@ -75,22 +75,34 @@ def parse_spec(data: Mapping[str, Any]) -> StudySpec:
     try:
         spec = StudySpec.model_validate(dict(data))
     except ValidationError as error:
-        raise SpecError(field_errors(error)) from None
+        raise SpecError(field_errors(error.errors())) from None
+    check_task(spec)
+    return spec
+
+
+def check_task(spec: StudySpec) -> None:
+    """Check that the task exists and allows the whole space.
+
+    Raises:
+        SpecError: lists every field that is wrong, with its value.
+    """
     try:
         task = get_task(spec.task)
     except UnknownTaskError as error:
         raise SpecError([FieldError("task", spec.task, str(error))]) from None
+    if unknown := task.unknown_params(spec.params):
+        message = f"{spec.task} has no such parameter; it has: {', '.join(task.param_names)}"
+        raise SpecError([FieldError(f"params.{name}", name, message) for name in unknown])
     errors: dict[str, FieldError] = {}
     for dimension, point in probe_points(spec.params):
         try:
             task.complete(point)
         except ValidationError as error:
-            for found in field_errors(error):
-                field = f"params.{found.field}" if found.field else f"params.{dimension}"
+            for found in field_errors(error.errors()):
+                field = f"params.{found.field or dimension or ''}".rstrip(".")
                 errors.setdefault(field, FieldError(field, found.value, found.message))
     if errors:
         raise SpecError(list(errors.values()))
-    return spec
 
 
 def load_spec(path: Path) -> StudySpec:

@@ -77,7 +77,7 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
             parallelism=spec.parallelism,
             next_slot=0,
         )
-        row.created_at = db_now()  # type: ignore[assignment]
+        row.created_at = db_now()
         session.add(row)
         try:
             session.flush()
@@ -189,7 +189,7 @@ def _close(database: Database, name: str, *, state: str, error: str) -> StudySta
             raise ConflictError(f"study {name!r} is {row.state} already")
         row.state = state
         if state in ENDED_STUDY:
-            row.finished_at = db_now()  # type: ignore[assignment]
+            row.finished_at = db_now()
         leases.give_up_waiting(session, row, error=error)
         session.flush()
         session.refresh(row)

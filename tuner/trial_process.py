@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def forkserver() -> ForkServerContext:
         os.environ.setdefault(variable, "1")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["alphagrad.tuner.preload"])
+    ensure_running()  # its imports take seconds; they go on while the worker looks for trials
     return context
 
 

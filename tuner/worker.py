@@ -86,14 +86,13 @@ class Worker:
             self._stop.set()
             heart.join()
             self._give_all_back()
+            self._optuna.dispose()
 
     def _turn(self) -> None:
-        lines = [running.line_or_unhandled for running in self._running.values()]
-        if None not in lines:
-            if lines:
-                wait(lines, timeout=POLL_SECONDS)
-            else:
-                self._stop.wait(POLL_SECONDS)
+        if not self._running:
+            self._stop.wait(POLL_SECONDS)
+        elif not any(running.has_unhandled for running in self._running.values()):
+            wait([running.line for running in self._running.values()], timeout=POLL_SECONDS)
         ended = [self._attend(running) for running in list(self._running.values())]
         now = time.monotonic()
         if self._running and now >= self._next_poll:
@@ -174,7 +173,7 @@ class Worker:
                 self._optuna,
                 claimed=claimed,
                 spec=spec,
-                trial=self._optuna.load(spec, trial.optuna_trial_id, number=trial.number),
+                study=self._optuna.study(spec, number=trial.number),
                 request=request,
                 context=self._context,
             )

@@ -1,0 +1,273 @@
+"""The command ``alphagrad``. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from alphagrad.api.client import Client
+    from alphagrad.api.local import LocalClient
+
+Answer = TypeVar("Answer")
+
+app = typer.Typer(
+    help="Tune AlphaGrad: submit studies, run them, watch them, steer them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Folder of all state. [default: ALPHAGRAD_HOME or ~/.alphagrad]"),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="PostgreSQL instead of the embedded SQLite. A URL with a password is better "
+        "put into ALPHAGRAD_DATABASE_URL, which other users cannot see."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ALPHAGRAD_URL",
+        help="A server to talk to, with the key in ALPHAGRAD_API_KEY; without it, the database.",
+    ),
+]
+StudyFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="A study file (TOML).")
+]
+StudyName = Annotated[str, typer.Argument(help="The study's name.")]
+NewName = Annotated[str | None, typer.Option("--name", help="A name other than the file's.")]
+Slots = Annotated[int | None, typer.Option(min=1, help="Trials at a time. [default: one a core]")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind. [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one. [default: 8000]")
+    ] = None,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+    slots: Slots = None,
+    worker: Annotated[bool, typer.Option(help="Also run trials here.")] = True,
+) -> None:
+    """Start the API and a worker."""
+    from alphagrad.api.serve import ServeError
+    from alphagrad.api.serve import serve as run_service
+    from alphagrad.api.settings import ApiSettings
+
+    _log()
+    options = _given(host=host, port=port, home=home, database_url=database_url, slots=slots)
+    try:
+        run_service(ApiSettings(**options), with_worker=worker)
+    except (ServeError, ValueError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def worker(
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+    slots: Slots = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="End when standard input closes.")
+    ] = False,
+) -> None:
+    """Run trials of all studies in the database, until stopped."""
+    import signal
+    import threading
+
+    from alphagrad.tuner.database import Database
+    from alphagrad.tuner.migrate import migrate
+    from alphagrad.tuner.settings import TunerSettings
+    from alphagrad.tuner.worker import Worker
+
+    _log()
+    try:
+        settings = TunerSettings(**_given(home=home, database_url=database_url, slots=slots))
+        database = Database(settings.url)
+    except ValueError as error:
+        _fail(str(error))
+    migrate(database)
+    running = Worker(database, settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: running.stop())
+    if with_parent:
+
+        def wait_for_parent() -> None:
+            sys.stdin.read()
+            running.stop()
+
+        threading.Thread(target=wait_for_parent, daemon=True).start()
+    running.run()
+
+
+@app.command()
+def run(
+    study_file: StudyFile, name: NewName = None, home: Home = None, database_url: DatabaseUrl = None
+) -> None:
+    """Run a study here, without a server, and show its trials."""
+    from rich.console import Console
+
+    from alphagrad import display
+    from alphagrad.api.local import LocalClient
+    from alphagrad.api.models import StudyOut
+    from alphagrad.tuner import parse_spec, run_study
+    from alphagrad.tuner.errors import DuplicateStudyError, TunerError
+    from alphagrad.tuner.settings import TunerSettings
+
+    console = Console()
+    try:
+        spec = parse_spec(_read(study_file, name))
+        settings = TunerSettings(**_given(home=home, database_url=database_url))
+        with display.StudyProgress(console) as progress:
+            status = run_study(
+                spec,
+                settings,
+                on_progress=lambda now: progress.update(StudyOut.of(now).model_dump(mode="json")),
+            )
+    except DuplicateStudyError as error:
+        _fail(f"{error} (--name)")
+    except (TunerError, ValueError) as error:
+        _fail(str(error))
+    with LocalClient(settings) as client:
+        study = client.study(spec.name)
+        searched = display.searched_params(study)
+        console.print(display.trials_table(client.trials(spec.name), searched=searched))
+    console.print(f"{spec.name} {status.row.state}")
+    if status.row.state != "COMPLETED":
+        raise typer.Exit(1)
+
+
+@app.command()
+def submit(
+    study_file: StudyFile,
+    name: NewName = None,
+    url: Url = None,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Submit a study; a worker runs it."""
+    with _client(url, home, database_url) as client:
+        study = _checked(lambda: client.submit(_read(study_file, name)))
+    typer.echo(f"{study['name']} {study['state']}")
+
+
+@app.command("ls")
+def list_studies(url: Url = None, home: Home = None, database_url: DatabaseUrl = None) -> None:
+    """List the studies."""
+    from rich.console import Console
+
+    from alphagrad import display
+
+    with _client(url, home, database_url) as client:
+        studies = _checked(lambda: list(client.studies()))
+    Console().print(display.studies_table(studies))
+
+
+@app.command()
+def show(
+    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
+) -> None:
+    """Show a study and its trials."""
+    from rich.console import Console
+
+    from alphagrad import display
+
+    with _client(url, home, database_url) as client:
+        found = _checked(lambda: client.study(study))
+        trials = _checked(lambda: list(client.trials(study)))
+    console = Console()
+    console.print(display.studies_table([found]))
+    console.print(display.trials_table(trials, searched=display.searched_params(found)))
+
+
+@app.command()
+def stop(
+    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
+) -> None:
+    """Start no more trials of a study; those that run go on to their end."""
+    with _client(url, home, database_url) as client:
+        typer.echo(f"{study} {_checked(lambda: client.stop(study))['state']}")
+
+
+@app.command()
+def demo(
+    home: Home = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's service.")] = False,
+) -> None:
+    """Start the service, tune CartPole over REST, compare with √d and Adam (``make run``)."""
+    from alphagrad import demo as first_light
+
+    try:
+        if stop:
+            first_light.stop(home or Path(".alphagrad"))
+        else:
+            first_light.run(home or Path(".alphagrad"))
+    except first_light.DemoError as error:
+        _fail(str(error))
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+def _client(url: str | None, home: Path | None, database_url: str | None) -> Client | LocalClient:
+    if url is None:
+        from alphagrad.api.local import LocalClient
+        from alphagrad.tuner.settings import TunerSettings
+
+        options = _given(home=home, database_url=database_url)
+        try:
+            return LocalClient(TunerSettings(**options))
+        except ValueError as error:
+            _fail(str(error))
+    from alphagrad.api.client import Client
+
+    key = os.environ.get("ALPHAGRAD_API_KEY")
+    if not key:
+        _fail(f"put the API key of {url} into ALPHAGRAD_API_KEY")
+    return Client(url, key)
+
+
+def _checked(call: Callable[[], Answer]) -> Answer:
+    """Make a call, and turn the errors that a user can mend into one line."""
+    from alphagrad.api.client import ApiError
+    from alphagrad.tuner.errors import TunerError
+
+    try:
+        return call()
+    except (ApiError, TunerError) as error:
+        _fail(str(error))
+
+
+def _read(study_file: Path, name: str | None) -> dict[str, Any]:
+    from alphagrad.tuner.spec import load_toml
+
+    return load_toml(study_file) | ({} if name is None else {"name": name})
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _log() -> None:
+    import logging
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"alphagrad: {message}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,210 @@
+"""First light, the whole way through: what ``make run`` does.
+
+Starts the service, submits studies over REST with the key it gave the service, follows them, and
+compares the α that was found with the √d rule and with Adam, each at its own best learning rate,
+on seeds that no search has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from alphagrad import display
+from alphagrad.api.client import ApiError, Client
+from alphagrad.tuner.spec import load_toml
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.5
+COMPARED_SEEDS = 6
+BASELINE_TRIALS = 8
+COMPARISON_SEED = 1_000
+"""The seed of the comparison: not that of any search, and the same for all that are compared."""
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says what to look at."""
+
+
+def run(home: Path) -> None:
+    """Do it all, and leave the service up.
+
+    Args:
+        home: the service's folder; a service that runs there already is used.
+
+    Raises:
+        DemoError: the service did not start, or a study did not complete.
+    """
+    console = Console()
+    started = time.monotonic()
+    home.mkdir(parents=True, exist_ok=True)
+    key = _key(home)
+    url = _running_url(home) or _start_service(home, key, console)
+    stamp = datetime.now().strftime("%m%d-%H%M%S")
+    search = load_toml(Path(str(files("alphagrad.studies") / "cartpole_dqn.toml")))
+    search["name"] = f"{search['name']}-{stamp}"
+    try:
+        with Client(url, key) as client:
+            _tune(client, search, console)
+    except ApiError as error:
+        raise DemoError(f"{error}; the service's log is {home / 'serve.log'}") from error
+    console.print(f"\nLook at it, with the key [bold]{key}[/bold]:", highlight=False)
+    console.print(f"  {url}/dashboard           the Optuna dashboard: history, importance, trials")
+    console.print(f"  {url}/v1/studies          the same over REST (Authorization: Bearer <key>)")
+    minutes = display.seconds(time.monotonic() - started)
+    console.print(f"The service stays up; `make stop` ends it. All took {minutes} min.")
+
+
+def stop(home: Path) -> None:
+    """Stop the service that :func:`run` left up.
+
+    Raises:
+        DemoError: none runs there.
+    """
+    if _running_url(home) is None:
+        raise DemoError(f"no service runs in {home}")
+    pid = json.loads((home / "serve.json").read_text(encoding="utf-8"))["pid"]
+    os.kill(pid, signal.SIGTERM)
+    give_up_at = time.monotonic() + STOP_SECONDS
+    while (home / "serve.json").exists():
+        if time.monotonic() > give_up_at:
+            raise DemoError(f"process {pid} did not stop in {STOP_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS / 5)
+
+
+def _tune(client: Client, search: dict[str, Any], console: Console) -> None:
+    arms = {
+        "AlphaGrad, α searched": search,
+        "AlphaGrad, α = 1.5·√d": _baseline(search, "sqrt-d", alpha_rule="sqrt_d"),
+        "Adam": _baseline(search, "adam", optimizer="adam"),
+    }
+    found = {arm: _follow(client, spec, console) for arm, spec in arms.items()}
+    trials = client.trials(search["name"])
+    console.print(display.trials_table(trials, searched=display.searched_params(found[_FIRST])))
+    console.print(f"The best of each again, with {COMPARED_SEEDS} other seeds:")
+    table = Table(
+        "optimizer", "α", "learning rate", f"mean of {COMPARED_SEEDS}", "lowest", "highest"
+    )
+    for arm, study in found.items():
+        name = f"{study['name']}-again"
+        again = _follow(client, _repeat(study, name), console)
+        values = [t["value"] for t in client.trials(again["name"]) if t["value"] is not None]
+        if not values:
+            raise DemoError(f"no trial of {name} gave a value")
+        best = study["best"]["params"]
+        table.add_row(
+            arm,
+            f"{best['alpha']:.3g}" if "alpha" in best else "–",
+            f"{best['learning_rate']:.2g}",
+            f"{statistics.fmean(values):.0f}",
+            f"{min(values):.0f}",
+            f"{max(values):.0f}",
+        )
+    console.print(table)
+    console.print("Value: mean return of greedy episodes in the second half; 500 is the highest.")
+
+
+_FIRST = "AlphaGrad, α searched"
+
+
+def _baseline(search: Mapping[str, Any], suffix: str, **changes: Any) -> dict[str, Any]:
+    """The same study without α: the learning rate alone is searched."""
+    params = {name: value for name, value in search["params"].items() if name != "alpha"}
+    return {
+        **search,
+        "name": f"{search['name']}-{suffix}",
+        "n_trials": BASELINE_TRIALS,
+        "params": params | changes,
+    }
+
+
+def _repeat(study: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The best trial's parameters as constants, with seeds of their own."""
+    spec = study["spec"]
+    return {
+        "name": name,
+        "task": spec["task"],
+        "direction": spec["direction"],
+        "n_trials": COMPARED_SEEDS,
+        "parallelism": spec["parallelism"],
+        "seed": COMPARISON_SEED,
+        "params": study["best"]["params"],
+    }
+
+
+def _follow(client: Client, spec: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Submit a study and show its progress to the end."""
+    study = client.submit(spec)
+    with display.StudyProgress(console) as progress:
+        while study["state"] in ("QUEUED", "RUNNING", "STOPPING"):
+            time.sleep(POLL_SECONDS)
+            study = client.study(study["name"])
+            progress.update(study)
+    if study["state"] != "COMPLETED" or study["best"] is None:
+        raise DemoError(f"study {study['name']} ended {study['state']}: {study['trials']}")
+    return study
+
+
+def _key(home: Path) -> str:
+    """The demo's key, kept so that a second run and the user find it again."""
+    path = home / "demo-key"
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(f"ag_{secrets.token_urlsafe(24)}")
+    return path.read_text(encoding="utf-8")
+
+
+def _running_url(home: Path) -> str | None:
+    """The URL of the service that runs in this home, if one answers."""
+    state = home / "serve.json"
+    if not state.exists():
+        return None
+    url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
+    try:
+        return url if httpx.get(f"{url}/healthz", timeout=5).is_success else None
+    except httpx.TransportError:
+        return None
+
+
+def _start_service(home: Path, key: str, console: Console) -> str:
+    log = home / "serve.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alphagrad", "serve", "--home", str(home), "--port", _port()],
+            env=os.environ | {"ALPHAGRAD_API_KEY": key},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    give_up_at = time.monotonic() + START_SECONDS
+    while (url := _running_url(home)) is None:
+        if process.poll() is not None or time.monotonic() > give_up_at:
+            raise DemoError(f"the service did not start; its log is {log}")
+        time.sleep(POLL_SECONDS / 5)
+    console.print(f"The service is up at {url} (log: {log}).", highlight=False)
+    return url
+
+
+def _port() -> str:
+    """The usual port, or 0 (any free one) if somebody has it."""
+    import socket
+
+    with socket.socket() as probe:
+        return "0" if probe.connect_ex(("127.0.0.1", 8000)) == 0 else "8000"

@@ -1,0 +1,134 @@
+"""What the command line draws: progress of a study, tables of studies and trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+FINISHED = ("COMPLETE", "PRUNED", "FAIL")
+
+
+class StudyProgress:
+    """A progress line for one study: trials, best value, time left.
+
+    On a terminal it is drawn in place; in a log, a line is written for each finished trial.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[best]}  {task.fields[eta]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None, best="", eta="")
+        self._logged = -1
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Leave the last state on the screen."""
+        self._progress.stop()
+
+    def update(self, study: Mapping[str, Any]) -> None:
+        """Draw the study as it stands, given as the API shows it."""
+        done = sum(study["trials"].get(state, 0) for state in FINISHED)
+        best = "" if study["best"] is None else f"best {best_of(study)}"
+        eta = study["eta_seconds"]
+        left = "" if eta is None or study["state"] != "RUNNING" else f"ETA {seconds(eta)}"
+        self._progress.update(
+            self._task,
+            description=study["name"],
+            completed=done,
+            total=study["n_trials"],
+            best=best,
+            eta=left,
+        )
+        if self._progress.disable and done != self._logged:
+            self._logged = done
+            elapsed = seconds(time.monotonic() - self._started)
+            line = f"{study['name']}: {done}/{study['n_trials']} trials  {best}  {left}".rstrip()
+            self._console.print(f"{elapsed:>6}  {line}", highlight=False, soft_wrap=True)
+
+
+def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
+    """A table of studies, one a line."""
+    table = Table("study", "task", "state", "trials", "best")
+    for study in studies:
+        done = sum(study["trials"].get(state, 0) for state in FINISHED)
+        best = "" if study["best"] is None else best_of(study)
+        table.add_row(
+            study["name"],
+            study["spec"]["task"],
+            study["state"],
+            f"{done}/{study['n_trials']}",
+            best,
+        )
+    return table
+
+
+def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]) -> Table:
+    """A table of trials with the parameters that were searched."""
+    names = list(searched)
+    table = Table("trial", "state", "value", *names, "seconds", "error")
+    for trial in trials:
+        table.add_row(
+            str(trial["number"]),
+            trial["state"],
+            "" if trial["value"] is None else f"{trial['value']:.4g}",
+            *(_short(trial["params"].get(name)) for name in names),
+            _duration(trial),
+            trial["error"] or "",
+        )
+    return table
+
+
+def searched_params(study: Mapping[str, Any]) -> list[str]:
+    """The names of a study's dimensions."""
+    return [name for name, value in study["spec"]["params"].items() if isinstance(value, dict)]
+
+
+def best_of(study: Mapping[str, Any]) -> str:
+    """The best trial's value and number."""
+    return f"{study['best']['value']:.4g} (trial {study['best']['number']})"
+
+
+def seconds(value: float) -> str:
+    """A duration as m:ss.
+
+    Example:
+        >>> seconds(75)
+        '1:15'
+    """
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _duration(trial: Mapping[str, Any]) -> str:
+    from datetime import datetime
+
+    if trial["started_at"] is None or trial["finished_at"] is None:
+        return ""
+    started, finished = (
+        datetime.fromisoformat(trial[name]) for name in ("started_at", "finished_at")
+    )
+    return f"{(finished - started).total_seconds():.1f}"

@@ -1,0 +1,92 @@
+"""A client of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import httpx
+
+
+class ApiError(RuntimeError):
+    """The server refused a request; the message says why, field by field where it can.
+
+    Attributes:
+        status: the HTTP status, or ``None`` if no server answered.
+    """
+
+    def __init__(self, message: str, *, status: int | None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Client:
+    """Studies on a server.
+
+    Args:
+        url: the server, e.g. ``http://127.0.0.1:8000``.
+        key: the API key.
+
+    Example::
+
+        with Client("http://127.0.0.1:8000", key) as client:
+            client.submit({"name": "bar", "task": "digits", "n_trials": 4, "params": {...}})
+            print(client.study("bar")["state"])
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30.0
+        )
+
+    def __enter__(self) -> Self:
+        """Close the connections at the end of the block."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def submit(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Submit a study; returns it as the server stored it."""
+        return self._call("POST", "/v1/studies", json=dict(spec))
+
+    def studies(self) -> Iterator[dict[str, Any]]:
+        """All studies, oldest first."""
+        return self._pages("/v1/studies")
+
+    def study(self, name: str) -> dict[str, Any]:
+        """One study."""
+        return self._call("GET", f"/v1/studies/{name}")
+
+    def trials(self, study: str) -> Iterator[dict[str, Any]]:
+        """A study's trials by number."""
+        return self._pages(f"/v1/studies/{study}/trials")
+
+    def stop(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study."""
+        return self._call("POST", f"/v1/studies/{study}:stop")
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        token: str | None = None
+        while True:
+            page = self._call("GET", path, params={"page_token": token} if token else {})
+            yield from page["items"]
+            token = page["next_page_token"]
+            if token is None:
+                return
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            message = f"no answer from {self._http.base_url}: {error}"
+            raise ApiError(message, status=None) from error
+        if response.is_success:
+            answer: dict[str, Any] = response.json()
+            return answer
+        try:
+            detail = response.json()["detail"]
+        except (ValueError, KeyError, TypeError):
+            detail = response.text or response.reason_phrase
+        raise ApiError(str(detail), status=response.status_code)

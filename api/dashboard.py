@@ -1,0 +1,46 @@
+"""The Optuna dashboard on our port, for reading.
+
+Its paths are absolute, so it cannot be mounted under a prefix: the paths it knows are handed to
+its WSGI application as they are.
+"""
+
+from __future__ import annotations
+
+from a2wsgi import WSGIMiddleware
+from optuna_dashboard import wsgi
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from alphagrad.api.problems import problem
+from alphagrad.tuner.optuna_storage import OptunaStorage
+
+PREFIXES = ("/dashboard/", "/static/", "/api/", "/artifacts/", "/csv/")
+PATHS = ("/dashboard", "/favicon.ico")
+
+
+class Dashboard:
+    """ASGI application: the dashboard where it knows the path, 404 elsewhere.
+
+    Only GET and HEAD pass: studies are changed over our own API alone.
+    """
+
+    def __init__(self, optuna_storage: OptunaStorage) -> None:
+        self._app: ASGIApp = WSGIMiddleware(wsgi(optuna_storage.rdb))  # type: ignore[assignment]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path: str = scope["path"]
+        if path not in PATHS and not path.startswith(PREFIXES):
+            await problem(404, "not-found", f"there is nothing at {path}")(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            answer = problem(
+                405,
+                "method-not-allowed",
+                "the dashboard is read-only here; use /v1 to change studies",
+                headers={"Allow": "GET, HEAD"},
+            )
+            await answer(scope, receive, send)
+        else:
+            # It would compress by itself and state the length of the uncompressed text.
+            headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
+            headers.append((b"accept-encoding", b"identity"))
+            await self._app({**scope, "root_path": "", "headers": headers}, receive, send)

@@ -1,0 +1,24 @@
+"""What route functions ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.optuna_storage import OptunaStorage
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _optuna_storage(request: Request) -> OptunaStorage:
+    storage: OptunaStorage = request.app.state.optuna_storage
+    return storage
+
+
+DatabaseDep = Annotated[Database, Depends(_database)]
+OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]

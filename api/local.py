@@ -1,0 +1,69 @@
+"""The client's methods on a database, for a machine without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from alphagrad.api.models import StudyOut, TrialOut
+from alphagrad.tuner import parse_spec, study_store
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.settings import TunerSettings
+
+PAGE = 500
+
+
+class LocalClient:
+    """Studies in a database, with the methods and answers of :class:`alphagrad.api.client.Client`.
+
+    Args:
+        settings: where the database is; it is migrated first.
+    """
+
+    def __init__(self, settings: TunerSettings) -> None:
+        self._database = Database(settings.url)
+        migrate(self._database)
+
+    def __enter__(self) -> Self:
+        """Close the connections at the end of the block."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the connections."""
+        self._database.dispose()
+
+    def submit(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Store a study for the next worker on this database."""
+        parsed = parse_spec(spec)
+        optuna_storage = OptunaStorage(self._database)
+        study_store.create_study(self._database, optuna_storage, parsed)
+        optuna_storage.dispose()
+        return self.study(parsed.name)
+
+    def studies(self) -> Iterator[dict[str, Any]]:
+        """All studies, oldest first."""
+        after = 0
+        while page := study_store.list_studies(self._database, after=after, limit=PAGE):
+            yield from (_study(status) for status in page)
+            after = page[-1].row.id
+
+    def study(self, name: str) -> dict[str, Any]:
+        """One study."""
+        return _study(study_store.get_study(self._database, name))
+
+    def trials(self, study: str) -> Iterator[dict[str, Any]]:
+        """A study's trials by number."""
+        after = -1
+        while page := study_store.list_trials(self._database, study, after=after, limit=PAGE):
+            yield from (TrialOut.of(row).model_dump(mode="json") for row in page)
+            after = page[-1].number or 0
+
+    def stop(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study."""
+        return _study(study_store.stop_study(self._database, study))
+
+
+def _study(status: study_store.StudyStatus) -> dict[str, Any]:
+    return StudyOut.of(status).model_dump(mode="json")

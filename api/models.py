@@ -1,0 +1,188 @@
+"""What the API answers with."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from alphagrad.tuner.errors import FieldError, SpecError
+from alphagrad.tuner.models import KnobRow, TrialRow
+from alphagrad.tuner.study_store import StudyStatus
+from alphagrad.tuner.traces import AlphaTrace
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list; ``next_page_token`` is null on the last one."""
+
+    items: list[Item]
+    next_page_token: str | None
+
+
+class TrialOut(BaseModel):
+    """A trial: its parameters and how it stands or ended."""
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    seed: int
+    attempt: int
+    error: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    layers: list[str] | None = Field(description="the layers of its alpha trace")
+
+    @classmethod
+    def of(cls, row: TrialRow) -> Self:
+        """From a row that has its number."""
+        assert row.number is not None
+        return cls(
+            number=row.number,
+            state=row.state,
+            value=row.value,
+            params=row.params or {},
+            seed=row.seed or 0,
+            attempt=row.attempt,
+            error=row.error,
+            started_at=timestamp(row.started_at),
+            finished_at=timestamp(row.finished_at),
+            layers=row.layers,
+        )
+
+
+class StudyOut(BaseModel):
+    """A study: its specification and how far it is."""
+
+    name: str
+    state: str
+    spec: dict[str, Any]
+    versions: dict[str, str] = Field(description="of Python and packages, at submission")
+    n_trials: int
+    trials: dict[str, int] = Field(description="number of trials by state")
+    best: TrialOut | None
+    eta_seconds: float | None = Field(description="null if unknown")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, status: StudyStatus) -> Self:
+        """From a study's status."""
+        created_at = timestamp(status.row.created_at)
+        assert created_at is not None
+        return cls(
+            name=status.row.name,
+            state=status.row.state,
+            spec=status.row.spec,
+            versions=status.row.versions,
+            n_trials=status.row.n_trials,
+            trials=dict(status.trials),
+            best=None if status.best is None else TrialOut.of(status.best),
+            eta_seconds=status.eta_seconds,
+            created_at=created_at,
+            started_at=timestamp(status.row.started_at),
+            finished_at=timestamp(status.row.finished_at),
+        )
+
+
+class AlphaTraceOut(BaseModel):
+    """α and saturation, one row per step, one column per layer; null where nothing was measured."""
+
+    layers: list[str]
+    steps: list[int]
+    alpha: list[list[float | None]]
+    saturation: list[list[float | None]]
+
+    @classmethod
+    def of(cls, trace: AlphaTrace) -> Self:
+        """From a trace."""
+        return cls(
+            layers=trace.layers,
+            steps=trace.steps,
+            alpha=_rows(trace.alpha),
+            saturation=_rows(trace.saturation),
+        )
+
+
+class AlphaPatch(BaseModel):
+    """A turn of the knob."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    layers: str = Field(default="*", min_length=1, max_length=500, description="a glob on names")
+    alpha: float | None = Field(default=None, description="the new steepness; null leaves it")
+    pin: bool | None = Field(
+        default=None,
+        description="true keeps schedulers off these layers, false releases them, null leaves",
+    )
+
+
+class KnobOut(BaseModel):
+    """A knob command and what became of it."""
+
+    id: int
+    layers: str
+    alpha: float | None
+    pin: bool | None
+    state: Literal["requested", "applied", "rejected"]
+    step: int | None = Field(description="the first step made with the new alpha")
+    reason: str | None
+    requested_at: datetime
+    answered_at: datetime | None
+
+    @classmethod
+    def of(cls, row: KnobRow) -> Self:
+        """From a row."""
+        return cls.model_validate(
+            {
+                name: getattr(row, name)
+                for name in ("id", "layers", "alpha", "pin", "state", "step", "reason")
+            }
+            | {
+                "requested_at": timestamp(row.requested_at),
+                "answered_at": timestamp(row.answered_at),
+            }
+        )
+
+
+def timestamp(seconds: float | None) -> datetime | None:
+    """Seconds since 1970 as a time in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def encode_token(position: int) -> str:
+    """An opaque page token."""
+    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+
+
+def decode_token(token: str | None, *, default: int) -> int:
+    """The position in a page token.
+
+    Raises:
+        SpecError: not a token that a list gave out.
+    """
+    if token is None:
+        return default
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+        return int(text.removeprefix("after:"))
+    except (ValueError, binascii.Error):
+        message = "must be the next_page_token of an earlier answer"
+        raise SpecError([FieldError("page_token", token, message)]) from None
+
+
+def _rows(values: NDArray[np.float32]) -> list[list[float | None]]:
+    return [[None if np.isnan(v) else float(v) for v in row] for row in _sequence(values)]
+
+
+def _sequence(values: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+    return list(values)

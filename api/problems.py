@@ -1,0 +1,117 @@
+"""Errors as RFC 9457 problem details: ``application/problem+json``."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from alphagrad.tuner.errors import (
+    ConflictError,
+    DuplicateStudyError,
+    FieldError,
+    SpecError,
+    StudyNotFoundError,
+    TrialNotFoundError,
+    field_errors,
+)
+
+logger = logging.getLogger(__name__)
+
+SHOWN_CHARACTERS = 200
+"""A value is shown in an error up to so many characters."""
+
+
+def problem(
+    status: int,
+    kind: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem response.
+
+    Args:
+        status: the HTTP status.
+        kind: a stable word for the kind of problem, the end of its ``type``.
+        detail: what is wrong with this request.
+        errors: each field that is wrong, with its value.
+        headers: more headers.
+    """
+    body: dict[str, Any] = {
+        "type": f"urn:alphagrad:problem:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = [
+            {"field": e.field, "value": shown(e.value), "message": e.message} for e in errors
+        ]
+    return JSONResponse(
+        body, status_code=status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def shown(value: Any) -> Any:
+    """A value as an error shows it: itself if JSON has it and it is short, else text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Turn every error into a problem response."""
+
+    @app.exception_handler(SpecError)
+    def _spec(request: Request, error: SpecError) -> JSONResponse:
+        return problem(422, "invalid", str(error), errors=error.errors)
+
+    @app.exception_handler(RequestValidationError)
+    def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        if any(detail["type"] == "json_invalid" for detail in error.errors()):
+            return problem(400, "malformed-json", "the body is not JSON")
+        # The first part of a place is where it stands: body, path or query.
+        details = [{**detail, "loc": detail["loc"][1:]} for detail in error.errors()]
+        return _spec(request, SpecError(field_errors(details)))
+
+    @app.exception_handler(StudyNotFoundError)
+    @app.exception_handler(TrialNotFoundError)
+    def _not_found(request: Request, error: LookupError) -> JSONResponse:
+        return problem(404, "not-found", str(error))
+
+    @app.exception_handler(DuplicateStudyError)
+    def _duplicate(request: Request, error: DuplicateStudyError) -> JSONResponse:
+        taken = FieldError("name", error.name, "a study of this name exists")
+        return problem(409, "duplicate-study", str(error), errors=[taken])
+
+    @app.exception_handler(ConflictError)
+    def _conflict(request: Request, error: ConflictError) -> JSONResponse:
+        return problem(409, "conflict", str(error))
+
+    @app.exception_handler(DBAPIError)
+    def _database(request: Request, error: DBAPIError) -> JSONResponse:
+        logger.error("the database failed: %s", error.orig)
+        return problem(503, "database-away", "the database does not answer; try again")
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return problem(error.status_code, kind, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    def _bug(request: Request, error: Exception) -> JSONResponse:
+        # Starlette logs the stack trace; the caller gets none.
+        return problem(500, "internal", "an error of the server's own; its log has more")

@@ -1,0 +1,107 @@
+"""The service: API and worker, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from alphagrad.api.app import create_app
+from alphagrad.api.keys import ensure_key
+from alphagrad.api.settings import ApiSettings
+from alphagrad.api.worker_process import WorkerProcess
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.migrate import migrate
+
+logger = logging.getLogger(__name__)
+
+GRACEFUL_SECONDS = 5
+HOME_CHECK_SECONDS = 2.0
+
+
+class ServeError(RuntimeError):
+    """The service cannot start as asked."""
+
+
+def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
+    """Run the service until SIGINT or SIGTERM.
+
+    Writes ``serve.json`` (process id and URL) into its home while it runs.
+
+    Args:
+        settings: where to listen and where state is kept.
+        with_worker: also run trials here.
+
+    Raises:
+        ServeError: the address is not loopback and no key is configured, or it is taken.
+    """
+    if not settings.is_loopback and settings.api_key is None:
+        raise ServeError(
+            f"host {settings.host!r} can be reached from other machines: set ALPHAGRAD_API_KEY "
+            "first (or listen on 127.0.0.1)"
+        )
+    listener = _listen(settings)
+    url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    database = Database(settings.url)
+    migrate(database)
+    key = ensure_key(database, settings)
+    database.dispose()
+    if key is not None:
+        print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+    )
+    worker = WorkerProcess(settings) if with_worker else None
+    state = settings.home / "serve.json"
+    state.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
+    # uvicorn raises the signal that stopped it once more when it is done; by default that would
+    # end the process before the worker is stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    stopped = threading.Event()
+    watcher = threading.Thread(target=_watch_home, args=(settings.home, server, stopped))
+    watcher.start()
+    try:
+        if worker is not None:
+            worker.start()
+        logger.info("listening on %s", url)
+        server.run(sockets=[listener])
+    finally:
+        stopped.set()
+        watcher.join()
+        if worker is not None:
+            worker.stop()
+        state.unlink(missing_ok=True)
+
+
+def _listen(settings: ApiSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise ServeError(f"cannot listen on {where}: {error.strerror}; try --port 0") from error
+    return listener
+
+
+def _watch_home(home: Path, server: uvicorn.Server, stopped: threading.Event) -> None:
+    while not stopped.wait(HOME_CHECK_SECONDS):
+        if not home.is_dir():
+            # Without its database and logs the service could only pretend to work.
+            logger.error("the folder %s is gone; the service stops", home)
+            server.should_exit = True
+            return

@@ -1,0 +1,60 @@
+"""``/v1/studies``: submit, list, read, stop and cancel studies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from alphagrad.api.deps import DatabaseDep, OptunaDep
+from alphagrad.api.models import Page, StudyOut, decode_token, encode_token
+from alphagrad.tuner import StudySpec, study_store
+from alphagrad.tuner.spec import check_task
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+
+@router.post("", status_code=202)
+def submit(
+    spec: StudySpec, response: Response, database: DatabaseDep, optuna_storage: OptunaDep
+) -> StudyOut:
+    """Submit a study. Workers take it up; ``Location`` is where to watch it."""
+    check_task(spec)
+    study_store.create_study(database, optuna_storage, spec)
+    response.headers["Location"] = f"/v1/studies/{spec.name}"
+    return StudyOut.of(study_store.get_study(database, spec.name))
+
+
+@router.get("")
+def list_studies(
+    database: DatabaseDep,
+    page_token: str | None = None,
+    page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Page[StudyOut]:
+    """All studies, oldest first."""
+    after = decode_token(page_token, default=0)
+    statuses = study_store.list_studies(database, after=after, limit=page_size + 1)
+    more = len(statuses) > page_size
+    statuses = statuses[:page_size]
+    return Page(
+        items=[StudyOut.of(status) for status in statuses],
+        next_page_token=encode_token(statuses[-1].row.id) if more else None,
+    )
+
+
+@router.get("/{name}")
+def read_study(name: str, database: DatabaseDep) -> StudyOut:
+    """One study: its state, trials by state, the best trial, the time left."""
+    return StudyOut.of(study_store.get_study(database, name))
+
+
+@router.post("/{name}:stop", status_code=202)
+def stop_study(name: str, database: DatabaseDep) -> StudyOut:
+    """Start no more trials; those that run go on to their end."""
+    return StudyOut.of(study_store.stop_study(database, name))
+
+
+@router.post("/{name}:cancel", status_code=202)
+def cancel_study(name: str, database: DatabaseDep) -> StudyOut:
+    """Start no more trials and kill those that run."""
+    return StudyOut.of(study_store.cancel_study(database, name))

@@ -1,0 +1,74 @@
+"""``/v1/studies/{name}/trials``: read trials and their α traces, turn the knob."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from alphagrad.api.deps import DatabaseDep
+from alphagrad.api.models import (
+    AlphaPatch,
+    AlphaTraceOut,
+    KnobOut,
+    Page,
+    TrialOut,
+    decode_token,
+    encode_token,
+)
+from alphagrad.tuner import knobs, study_store, traces
+
+router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
+
+Number = Annotated[int, Path(ge=0, lt=2**31)]
+
+
+@router.get("")
+def list_trials(
+    name: str,
+    database: DatabaseDep,
+    page_token: str | None = None,
+    page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Page[TrialOut]:
+    """A study's trials by number."""
+    after = decode_token(page_token, default=-1)
+    rows = study_store.list_trials(database, name, after=after, limit=page_size + 1)
+    more = len(rows) > page_size
+    items = [TrialOut.of(row) for row in rows[:page_size]]
+    return Page(items=items, next_page_token=encode_token(items[-1].number) if more else None)
+
+
+@router.get("/{number}")
+def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
+    """One trial."""
+    return TrialOut.of(study_store.get_trial(database, name, number))
+
+
+@router.get("/{number}/alpha")
+def read_alpha(
+    name: str,
+    number: Number,
+    database: DatabaseDep,
+    max_steps: Annotated[int, Query(ge=2, le=20_000)] = 2000,
+) -> AlphaTraceOut:
+    """α and saturation of every layer over the trial's steps, thinned to ``max_steps`` rows."""
+    trial = study_store.get_trial(database, name, number)
+    return AlphaTraceOut.of(traces.read_trace(database, trial, max_steps=max_steps))
+
+
+@router.patch("/{number}/alpha", status_code=202)
+def turn_knob(name: str, number: Number, patch: AlphaPatch, database: DatabaseDep) -> KnobOut:
+    """Change α of some layers in a running trial; ``GET …/knobs`` says when it was applied."""
+    trial = study_store.get_trial(database, name, number)
+    knob = knobs.request_knob(
+        database, trial, layers=patch.layers, alpha=patch.alpha, pin=patch.pin
+    )
+    return KnobOut.of(knob)
+
+
+@router.get("/{number}/knobs")
+def list_knobs(name: str, number: Number, database: DatabaseDep) -> Page[KnobOut]:
+    """The knob commands of a trial, oldest first."""
+    trial = study_store.get_trial(database, name, number)
+    rows = knobs.list_knobs(database, trial.id)
+    return Page(items=[KnobOut.of(row) for row in rows], next_page_token=None)

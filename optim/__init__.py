@@ -1,0 +1,24 @@
+"""The AlphaGrad optimizer, its √d rule and its layers. This package brings torch."""
+
+from alphagrad.optim.alpha_grad import AlphaGrad
+from alphagrad.optim.alpha_rule import Size, k_from_saturation, layer_sizes, sqrt_d_alpha
+from alphagrad.optim.functional import alphagrad
+from alphagrad.optim.layers import Layer, find_layers, match_layers, matching_layers
+from alphagrad.optim.options import check_alpha
+from alphagrad.optim.packed import SKIP_REASONS, alpha_vector
+
+__all__ = [
+    "SKIP_REASONS",
+    "AlphaGrad",
+    "Layer",
+    "Size",
+    "alpha_vector",
+    "alphagrad",
+    "check_alpha",
+    "find_layers",
+    "k_from_saturation",
+    "layer_sizes",
+    "match_layers",
+    "matching_layers",
+    "sqrt_d_alpha",
+]

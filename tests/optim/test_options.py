@@ -1,0 +1,59 @@
+"""What the optimizer refuses, and how it says so."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from alphagrad.optim import AlphaGrad
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "Invalid lr: -1.0, must be finite and >= 0"),
+        ({"lr": float("nan")}, "Invalid lr: nan"),
+        ({"eps": -1e-8}, "Invalid eps: -1e-08"),
+        ({"k": 0.0}, "Invalid k: 0.0, must be finite and > 0"),
+        ({"tau": float("inf")}, "Invalid tau: inf"),
+        ({"momentum": 1.0}, "Invalid momentum: 1.0, must be in [0, 1)"),
+        ({"momentum": -0.1}, "Invalid momentum: -0.1"),
+        ({"norm": "layer"}, "Invalid norm: 'layer', must be one of ('tensor', 'group')"),
+        ({"foreach": "yes"}, "Invalid foreach: 'yes'"),
+        ({"alpha": 0.0}, "Invalid alpha: 0.0, must be a number, finite and > 0"),
+        ({"alpha": "auto"}, "Invalid alpha: 'auto'"),
+        ({"alpha": [1.0]}, "Invalid alpha: 1 values, must be one per tensor, here 2"),
+        ({"alpha": torch.tensor([1.0, -2.0])}, "Invalid alpha: -2.0"),
+        ({"alpha": [1.0, 2.0], "norm": "group"}, "Invalid alpha: [1.0, 2.0], must be one value"),
+    ],
+)
+def test_bad_options_are_named_with_their_value(options: dict[str, Any], message: str) -> None:
+    params = [torch.zeros(2), torch.zeros(3)]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AlphaGrad(params, **options)
+    group: dict[str, Any] = {"params": params} | options
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AlphaGrad([group])
+
+
+def test_bad_tensors_are_refused() -> None:
+    with pytest.raises(TypeError, match="complex64, complex is not supported yet"):
+        AlphaGrad([torch.zeros(2, dtype=torch.complex64)])
+    with pytest.raises(TypeError, match="int64, must be a floating point type"):
+        AlphaGrad([torch.zeros(2, dtype=torch.int64)])
+    with pytest.raises(ValueError, match=r"Invalid devices: cpu, meta.*one group per device"):
+        AlphaGrad([torch.zeros(2), torch.zeros(2, device="meta")])
+    with pytest.raises(TypeError, match=r"Invalid lr: tensor\(0\.1"):
+        AlphaGrad([torch.zeros(2)], lr=torch.tensor(0.1))  # type: ignore[arg-type]
+
+
+def test_duplicate_names_are_refused() -> None:
+    with pytest.raises(ValueError, match="Duplicate layer name: 'w'"):
+        AlphaGrad([("w", torch.zeros(1)), ("w", torch.zeros(1))])
+    groups: list[dict[str, Any]] = [
+        {"params": [torch.zeros(1)], "name": "net"},
+        {"params": [torch.zeros(1)], "name": "net"},
+    ]
+    with pytest.raises(ValueError, match="Duplicate layer name: 'net'"):
+        AlphaGrad(groups, norm="group")

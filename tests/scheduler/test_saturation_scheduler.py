@@ -1,0 +1,168 @@
+"""SaturationScheduler: the control law on known distributions of gradients."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler import SaturationScheduler
+
+D = 4096
+MIDDLE = math.sqrt(0.05 * 0.25)
+STEPS = 25
+Sample = Callable[[], Tensor]
+
+
+def sparse() -> Tensor:
+    return torch.randn(D) * (torch.rand(D) < 0.03)
+
+
+def nearly_sparse() -> Tensor:
+    """3 % of the entries carry everything, so S cannot reach 0.05 at any sensible α."""
+    return torch.where(torch.rand(D) < 0.03, torch.randn(D), 1e-9 * torch.randn(D))
+
+
+SAMPLES: dict[str, Sample] = {
+    "gaussian": lambda: torch.randn(D),
+    "laplace": lambda: torch.distributions.Laplace(0.0, 1.0).sample((D,)),
+    "student_t3": lambda: torch.distributions.StudentT(3.0).sample((D,)),
+    "sparse": sparse,
+}
+
+
+def make(alpha: float, **options: Any) -> tuple[Tensor, AlphaGrad, SaturationScheduler]:
+    torch.manual_seed(0)
+    p = torch.zeros(D, requires_grad=True)
+    optimizer = AlphaGrad([("w", p)], lr=1e-3, alpha=alpha)
+    return p, optimizer, SaturationScheduler(optimizer, **options).attach()
+
+
+def run(p: Tensor, optimizer: AlphaGrad, sample: Sample, steps: int) -> list[tuple[float, float]]:
+    """α and S of each step."""
+    trace = []
+    for _ in range(steps):
+        p.grad = sample()
+        alpha = optimizer.alphas()["w"]
+        optimizer.step()
+        trace.append((alpha, optimizer.saturation()["w"]))
+    return trace
+
+
+def matching_alpha(sample: Sample) -> float:
+    """The α at which S is in the middle of the band, from the gradients themselves."""
+    g = torch.cat([sample() for _ in range(20)])
+    entries = g[g != 0].abs()
+    norm = float(g.norm()) / math.sqrt(20)
+    return 2.5 * norm / float(entries.quantile(1 - MIDDLE))
+
+
+@pytest.mark.parametrize("factor", [30.0, 1 / 30])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_is_back_in_the_band_within_25_steps_and_stays(name: str, factor: float) -> None:
+    sample = SAMPLES[name]
+    torch.manual_seed(1)
+    target = matching_alpha(sample)
+    p, optimizer, _ = make(target * factor)
+    trace = run(p, optimizer, sample, STEPS + 100)
+    assert not 0.05 <= trace[0][1] <= 0.25
+    assert 0.05 <= trace[STEPS - 1][1] <= 0.25
+    inside = [0.05 <= s <= 0.25 for _, s in trace[STEPS:]]
+    assert sum(inside) >= 95
+    assert all(target / 3 < alpha < target * 3 for alpha, _ in trace[STEPS:])
+
+
+def test_an_unreachable_band_ends_at_the_clamp_and_is_left_at_once() -> None:
+    p, optimizer, _ = make(100.0, k_max=40.0)
+    trace = run(p, optimizer, nearly_sparse, 200)
+    assert trace[-1][1] < 0.05
+    assert max(alpha for alpha, _ in trace) == 40.0 * math.sqrt(D)
+    assert [alpha for alpha, _ in trace[-100:]] == [40.0 * math.sqrt(D)] * 100
+    # Nothing was wound up: dense gradients bring it back as fast as from any other start.
+    after = run(p, optimizer, SAMPLES["gaussian"], STEPS)
+    assert after[1][0] < 40.0 * math.sqrt(D)
+    assert 0.05 <= after[-1][1] <= 0.25
+
+
+def test_alpha_stops_at_the_lower_clamp() -> None:
+    p, optimizer, _ = make(1000.0, k_min=5.0)
+    trace = run(p, optimizer, SAMPLES["gaussian"], 40)
+    assert trace[-1][0] == 5.0 * math.sqrt(D)
+    assert trace[-1][1] > 0.25
+
+
+def test_it_rests_in_the_band_and_acts_from_the_edge_to_the_inner_band() -> None:
+    _, optimizer, scheduler = make(10.0)
+    measured = optimizer.param_groups[0]["saturation"]
+    low_inner = math.sqrt(0.05 * MIDDLE)
+
+    def step_at(saturation: float) -> float:
+        """The change of log α that this saturation causes."""
+        before = optimizer.alphas()["w"]
+        measured.fill_(saturation)
+        scheduler.step()
+        return math.log(optimizer.alphas()["w"] / before)
+
+    edge_of_inner = low_inner - 0.002
+    assert step_at(edge_of_inner) == 0.0  # in the band: rests
+    assert step_at(0.04) == pytest.approx(2.0 * (MIDDLE - 0.04), rel=1e-4)
+    # The same saturation as before moves α now: it goes on until the inner band.
+    assert step_at(edge_of_inner) == pytest.approx(2.0 * (MIDDLE - edge_of_inner), rel=1e-4)
+    assert step_at(math.nan) == 0.0
+    assert step_at(edge_of_inner) > 0.0  # a skipped step did not end it
+    assert step_at(low_inner + 0.002) == 0.0
+    assert step_at(edge_of_inner) == 0.0
+    assert step_at(0.26) < 0.0
+    assert step_at(1.0) == pytest.approx(-0.5, rel=1e-4)
+
+
+def test_skipped_steps_hold_alpha() -> None:
+    p, optimizer, _ = make(1000.0)
+    trace = run(p, optimizer, lambda: torch.full((D,), math.nan), 3)
+    trace += run(p, optimizer, lambda: torch.zeros(D), 3)
+    assert [alpha for alpha, _ in trace] == [1000.0] * 6
+    assert optimizer.alphas() == {"w": 1000.0}
+
+
+def test_layers_are_controlled_apart() -> None:
+    torch.manual_seed(0)
+    a, b = torch.zeros(D, requires_grad=True), torch.zeros(D, requires_grad=True)
+    optimizer = AlphaGrad([("a", a), ("b", b)], alpha=[3000.0, 3.0])
+    SaturationScheduler(optimizer).attach()
+    for _ in range(STEPS):
+        a.grad, b.grad = torch.randn(D), sparse()
+        optimizer.step()
+    alphas = optimizer.alphas()
+    assert alphas["a"] / alphas["b"] == pytest.approx(1 / math.sqrt(0.03), rel=0.4)
+    assert all(0.05 <= s <= 0.25 for s in optimizer.saturation().values())
+
+
+def test_tau_is_set_where_it_acts_and_survives_a_load() -> None:
+    groups: list[dict[str, Any]] = [{"params": [torch.zeros(2)]}, {"params": [torch.zeros(2)]}]
+    optimizer = AlphaGrad(groups)
+    saved = optimizer.state_dict()
+    scheduler = SaturationScheduler(optimizer, tau=3.0, layers="1.*")
+    assert [group["tau"] for group in optimizer.param_groups] == [2.5, 3.0]
+    optimizer.load_state_dict(saved)
+    scheduler.step()
+    assert [group["tau"] for group in optimizer.param_groups] == [2.5, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"band": (0.25, 0.05)}, r"Invalid band: \(0.25, 0.05\), must be 0 < low < high < 1"),
+        ({"band": (0.0, 0.1)}, "Invalid band"),
+        ({"band": (math.nan, 0.1)}, "Invalid band"),
+        ({"tau": 0.0}, "Invalid tau: 0.0, must be finite and > 0"),
+        ({"gain": -1.0}, "Invalid gain: -1.0"),
+        ({"max_log_step": math.inf}, "Invalid max_log_step: inf"),
+        ({"k_min": 2.0, "k_max": 1.0}, "Invalid k_min, k_max: 2.0, 1.0"),
+    ],
+)
+def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SaturationScheduler(AlphaGrad([torch.zeros(2)]), **options)

@@ -1,0 +1,33 @@
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from alphagrad.tuner.space import FloatDimension, dimensions
+from alphagrad.tuner.spec import StudySpec, load_toml, parse_spec
+
+STUDY_FILES = sorted(
+    str(path) for path in files("alphagrad.studies").iterdir() if path.name.endswith(".toml")
+)
+
+
+def load(path: str) -> StudySpec:
+    return parse_spec(load_toml(Path(path)))
+
+
+def test_the_study_files_are_found() -> None:
+    assert [Path(path).name for path in STUDY_FILES] == ["cartpole_dqn.toml", "digits.toml"]
+
+
+@pytest.mark.parametrize("path", STUDY_FILES)
+def test_a_study_file_fits_its_task_at_every_edge_of_its_space(path: str) -> None:
+    spec = load(path)
+    assert spec.name == Path(path).stem
+    assert (spec.direction, spec.engine, spec.n_trials) == ("maximize", "optuna", 20)
+
+
+@pytest.mark.parametrize("path", STUDY_FILES)
+def test_alpha_and_learning_rate_are_searched_jointly_and_by_ratio(path: str) -> None:
+    space = dimensions(load(path).params)
+    assert set(space) == {"alpha", "learning_rate"}
+    assert all(isinstance(one, FloatDimension) and one.log for one in space.values())

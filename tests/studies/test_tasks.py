@@ -1,0 +1,198 @@
+"""What every ready-made task promises: determinism, exact resume, pruning, the knob."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from alphagrad.tuner import Trial, TrialPruned
+from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.messages import FromTrial, KnobAnswer, KnobCommand, Layers, Report, Trace
+from alphagrad.tuner.registry import get_task
+
+# The episodes end, the ring of the buffer closes and checkpoints are taken within these steps.
+SMALL_DQN = {
+    "total_timesteps": 1500,
+    "learning_starts": 100,
+    "buffer_size": 400,
+    "batch_size": 32,
+    "train_frequency": 5,
+    "target_network_frequency": 50,
+    "eval_interval": 250,
+    "eval_episodes": 2,
+    "eval_window": 2,
+    "checkpoint_interval": 300,
+}
+SMALL_DIGITS = {"epochs": 6, "batch_size": 128, "hidden_sizes": [32]}
+TASKS = [
+    pytest.param("dqn", SMALL_DQN, 1000, id="dqn"),
+    pytest.param("digits", SMALL_DIGITS, 4, id="digits"),
+]
+OPTIMIZERS = [
+    pytest.param({"optimizer": "adam"}, id="adam"),
+    pytest.param({"alpha": 50.0}, id="alpha"),
+    pytest.param({"alpha_rule": "sqrt_d", "momentum": 0.0}, id="sqrt_d"),
+    pytest.param({"alpha_rule": "saturation"}, id="saturation"),
+]
+
+
+class StoppedError(Exception):
+    """Stands for whatever ends a trial's process in the middle."""
+
+
+@dataclass
+class RecordingChannel:
+    """A line that keeps what a trial sends, and can stop it, prune it or turn its knob."""
+
+    stop_at: int | None = None
+    prune_at: int | None = None
+    command_at: int | None = None
+    command: KnobCommand = field(
+        default_factory=lambda: KnobCommand(id=1, layers="hidden1.*", alpha=7.0, pin=None)
+    )
+    commands: deque[KnobCommand] = field(default_factory=deque)
+    sent: list[FromTrial] = field(default_factory=list)
+
+    def send(self, message: FromTrial) -> None:
+        self.sent.append(message)
+        if isinstance(message, Report):
+            if message.step == self.stop_at:
+                raise StoppedError
+            if message.step == self.command_at:
+                self.commands.append(self.command)
+
+    def wait_for_verdict(self, step: int) -> bool:
+        return step == self.prune_at
+
+    def reports(self) -> dict[int, float]:
+        return {m.step: m.value for m in self.sent if isinstance(m, Report)}
+
+    def alphas(self, layer: str) -> dict[int, float]:
+        """α of one layer at each traced step."""
+        names = next(m.names for m in self.sent if isinstance(m, Layers))
+        traces = [message for message in self.sent if isinstance(message, Trace)]
+        steps = [step for trace in traces for step in trace.steps]
+        column = np.concatenate([trace.alpha[:, names.index(layer)] for trace in traces])
+        return dict(zip(steps, column.tolist(), strict=True))
+
+
+def run(
+    name: str,
+    params: dict[str, Any],
+    channel: RecordingChannel,
+    *,
+    seed: int = 1,
+    folder: Path | None = None,
+    attempt: int = 1,
+) -> float:
+    """Runs a trial as a worker's process does, up to what ends it."""
+    task = get_task(name)
+    checkpoints = None if folder is None else CheckpointStore(folder, fence=attempt)
+    trial = Trial(params=task.complete(params), seed=seed, channel=channel, checkpoints=checkpoints)
+    try:
+        return task(trial)
+    finally:
+        trial.close()
+
+
+def assert_identical(one: Any, other: Any) -> None:
+    """Compares two checkpoints to the bit."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        # torch gives this default to the groups of a restored optimizer alone.
+        keys = one.keys() - {"differentiable"}
+        assert keys == other.keys() - {"differentiable"}
+        for key in keys:
+            assert_identical(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for item, twin in zip(one, other, strict=True):
+            assert_identical(item, twin)
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_a_seed_decides_everything(
+    name: str, params: dict[str, Any], middle: int, tmp_path: Path
+) -> None:
+    states, values = [], []
+    for number, seed in enumerate([1, 1, 2]):
+        folder = tmp_path / str(number)
+        values.append(run(name, params, RecordingChannel(), seed=seed, folder=folder))
+        states.append(CheckpointStore(folder, fence=1).load())
+    assert values[0] == values[1]
+    assert_identical(states[0], states[1])
+    with pytest.raises(AssertionError):
+        assert_identical(states[0], states[2])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_a_resumed_trial_goes_on_exactly_as_if_never_stopped(
+    name: str, params: dict[str, Any], middle: int, optimizer: dict[str, Any], tmp_path: Path
+) -> None:
+    params = params | optimizer
+    whole, before, after = RecordingChannel(), RecordingChannel(stop_at=middle), RecordingChannel()
+    value = run(name, params, whole, folder=tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        run(name, params, before, folder=tmp_path / "parts")
+    resumed = run(name, params, after, folder=tmp_path / "parts", attempt=2)
+
+    assert 0 < len(after.reports()) < len(whole.reports())
+    assert before.reports() | after.reports() == whole.reports()
+    assert resumed == value
+    assert_identical(
+        CheckpointStore(tmp_path / "parts", fence=2).load(),
+        CheckpointStore(tmp_path / "whole", fence=1).load(),
+    )
+
+
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_the_value_is_the_last_report(name: str, params: dict[str, Any], middle: int) -> None:
+    channel = RecordingChannel()
+    value = run(name, params, channel)
+    reports = channel.reports()
+    assert list(reports) == sorted(reports)
+    assert value == reports[max(reports)]
+
+
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_a_pruned_trial_stops_there(name: str, params: dict[str, Any], middle: int) -> None:
+    channel = RecordingChannel(prune_at=middle)
+    with pytest.raises(TrialPruned, match=str(middle)):
+        run(name, params, channel)
+    assert max(channel.reports()) == middle
+
+
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_the_knob_turns_the_named_layers_from_its_step_on(
+    name: str, params: dict[str, Any], middle: int
+) -> None:
+    channel = RecordingChannel(command_at=middle)
+    run(name, params | {"alpha": 50.0}, channel)
+    answers = [message for message in channel.sent if isinstance(message, KnobAnswer)]
+    assert [answer.applied for answer in answers] == [True]
+    changed = answers[0].step
+    assert changed > (middle if name == "dqn" else 0)
+    for step, alpha in channel.alphas("hidden1.weight").items():
+        assert alpha == (7.0 if step >= changed else 50.0)
+    others = "q.weight" if name == "dqn" else "logits.weight"
+    assert set(channel.alphas(others).values()) == {50.0}
+
+
+@pytest.mark.parametrize(("name", "params", "middle"), TASKS)
+def test_traces_of_the_default_rule_hold_k_times_the_root_of_d(
+    name: str, params: dict[str, Any], middle: int
+) -> None:
+    channel = RecordingChannel()
+    run(name, params | {"k": 2.0}, channel)
+    size = 4 * 120 if name == "dqn" else 64 * 32
+    alphas = list(channel.alphas("hidden1.weight").values())
+    assert alphas == pytest.approx([2 * size**0.5] * len(alphas))

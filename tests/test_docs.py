@@ -1,0 +1,53 @@
+"""Nothing a user can set, call or type is undocumented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from alphagrad.api import studies, trials
+from alphagrad.api.settings import ApiSettings
+from alphagrad.cli import app
+from alphagrad.tuner import StudySpec
+
+ROOT = Path(__file__).parent.parent
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("setting", ApiSettings.model_fields)
+def test_settings_are_documented(setting: str) -> None:
+    assert f"| `ALPHAGRAD_{setting.upper()}` |" in text("docs/settings.md")
+
+
+@pytest.mark.parametrize("field", StudySpec.model_fields)
+def test_study_fields_are_documented(field: str) -> None:
+    assert f"| `{field}` |" in text("docs/api.md")
+
+
+def test_routes_are_documented() -> None:
+    page = text("docs/api.md")
+    routes = [r for r in (*studies.router.routes, *trials.router.routes) if isinstance(r, APIRoute)]
+    assert len(routes) == 10
+    for route in routes:
+        (method,) = route.methods or ()
+        assert f"| `{method} {route.path}` |" in page
+
+
+def test_commands_are_documented() -> None:
+    pages = text("README.md") + text("CHANGELOG.md")
+    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    assert len(names) == 8
+    for name in names:
+        assert re.search(rf"(alphagrad |`){name}\b", pages), name
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

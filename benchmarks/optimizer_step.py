@@ -2,7 +2,7 @@
 
     python benchmarks/optimizer_step.py [--json FILE]
 
-One thread; the optimizers take turns, and the median over the rounds is shown, in microseconds a step.
+One thread; the optimizers take turns; shown is the median over the rounds, microseconds a step.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def test_routes_are_documented() -> None:
     routes = [r for r in (*studies.router.routes, *trials.router.routes) if isinstance(r, APIRoute)]
     assert len(routes) == 10
     for route in routes:
-        (method,) = route.methods or ()
+        method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page
 
 

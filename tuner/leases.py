@@ -38,7 +38,12 @@ class Claim:
 
 
 def claim(
-    database: Database, *, worker: str, lease_seconds: float, study: str | None = None
+    database: Database,
+    *,
+    worker: str,
+    lease_seconds: float,
+    tasks: Collection[str],
+    study: str | None = None,
 ) -> Claim | None:
     """Claim a trial to run, of the oldest study that has one free.
 
@@ -46,6 +51,7 @@ def claim(
         database: the database.
         worker: the claimer's name, unique among all workers.
         lease_seconds: how long the claim holds unless renewed.
+        tasks: the tasks that the worker knows; studies of others are left to others.
         study: claim from this study alone.
 
     Returns:
@@ -59,6 +65,8 @@ def claim(
         if study is not None:
             studies = studies.where(StudyRow.name == study)
         for row in session.scalars(studies.with_for_update()).all():
+            if row.spec["task"] not in tasks:
+                continue
             trial = _next_trial(session, row)
             if trial is None:
                 continue

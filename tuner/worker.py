@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +19,7 @@ from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.registry import task_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
@@ -50,7 +52,9 @@ class Worker:
         self._study = study
         self._optuna = OptunaStorage(database)
         self._context = trial_process.forkserver()
+        self._tasks = frozenset(task_names())
         self._running: dict[tuple[int, int], RunningTrial] = {}
+        self._starting: set[tuple[int, int]] = set()
         self._lost: set[tuple[int, int]] = set()
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = 0.0
@@ -138,6 +142,7 @@ class Worker:
                 self._database,
                 worker=self.name,
                 lease_seconds=self._settings.lease_seconds,
+                tasks=self._tasks,
                 study=self._study,
             )
             if claimed is None:
@@ -152,6 +157,7 @@ class Worker:
     def _start(self, claimed: leases.Claim) -> None:
         trial, study = claimed.trial, claimed.study
         spec = StudySpec.model_validate(study.spec)
+        self._starting = {(trial.id, trial.fence)}
         try:
             if trial.number is None or trial.optuna_trial_id is None:
                 self._ask(claimed, spec)
@@ -178,19 +184,24 @@ class Worker:
                 context=self._context,
             )
             logger.info("%s/%d attempt %d", study.name, trial.number, trial.attempt)
-        except (DBAPIError, StaleFenceError):
+        except DBAPIError:
             raise  # the lease, not renewed, will run out, and the trial is taken up again
+        except StaleFenceError as error:
+            logger.warning("%s: slot %d: %s", study.name, trial.slot, error)
         except Exception as error:
             # A sampler that cannot work, or no process to be had: this trial's end, not ours.
             logger.exception("%s: slot %d could not start", study.name, trial.slot)
-            leases.finish(
-                self._database,
-                trial_id=trial.id,
-                fence=trial.fence,
-                state="FAIL",
-                error=f"{type(error).__name__}: {error}",
-                retries=spec.retries,
-            )
+            with suppress(StaleFenceError):
+                leases.finish(
+                    self._database,
+                    trial_id=trial.id,
+                    fence=trial.fence,
+                    state="FAIL",
+                    error=f"{type(error).__name__}: {error}",
+                    retries=spec.retries,
+                )
+        finally:
+            self._starting = set()
 
     def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
         study_id = study_store.ensure_optuna_study(
@@ -210,10 +221,11 @@ class Worker:
         )
         for running in list(self._running.values()):
             if states[running.study_id] == "CANCELLED":
+                self._forget(running)
                 try:
                     running.fail("the study was cancelled")
-                finally:
-                    self._forget(running)
+                except StaleFenceError as error:
+                    logger.info("%s: %s", running.title, error)
 
     def _tell_optuna(self) -> None:
         for claimed in leases.untold(self._database):
@@ -226,7 +238,7 @@ class Worker:
     def _beat(self) -> None:
         lease = self._settings.lease_seconds
         while not self._stop.wait(lease / 3):
-            believed = set(self._running)
+            believed = {*self._starting, *self._running}
             try:
                 held = leases.renew(self._database, believed, worker=self.name, lease_seconds=lease)
             except DBAPIError as error:

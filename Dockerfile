@@ -1,6 +1,5 @@
 # One image for the API, the workers and the migration; compose says which it is.
 FROM python:3.11-slim AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 RUN python -m venv /venv
 COPY constraints.txt pyproject.toml README.md ./

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from alphagrad.tuner.database import is_outage
 from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
@@ -103,7 +104,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:
-        logger.error("the database failed: %s", error.orig)
+        if not is_outage(error):
+            logger.error("a statement failed", exc_info=error)
+            return _bug(request, error)
+        logger.error("the database is away: %s", error.orig)
         return problem(503, "database-away", "the database does not answer; try again")
 
     @app.exception_handler(HTTPException)

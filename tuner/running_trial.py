@@ -27,6 +27,7 @@ from alphagrad.tuner.spec import StudySpec
 
 logger = logging.getLogger(__name__)
 
+DEATH_SECONDS = 5.0
 MESSAGES_PER_TURN = 100
 """So many messages of one trial are handled before the other trials have their turn."""
 
@@ -163,8 +164,10 @@ class RunningTrial:
         return True
 
     def _death(self) -> Finished:
-        self._process.join()
-        code = self._process.exitcode or 0
+        self._process.join(DEATH_SECONDS)
+        if self._process.exitcode is None:
+            return Finished(state="FAIL", error="the trial's process closed its line and went on")
+        code = self._process.exitcode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return Finished(state="FAIL", error=f"the trial's process {how} without a result")
 

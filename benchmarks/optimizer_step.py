@@ -49,6 +49,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cases: dict[str, torch.optim.Optimizer] = {
+        "AlphaGrad fused": AlphaGrad(parameters(), fused=True),
+        "AlphaGrad fused, momentum": AlphaGrad(parameters(), momentum=0.9, fused=True),
         "AlphaGrad loop": AlphaGrad(parameters(), foreach=False),
         "AlphaGrad foreach": AlphaGrad(parameters(), foreach=True),
         "AlphaGrad loop, momentum": AlphaGrad(parameters(), momentum=0.9, foreach=False),

@@ -13,7 +13,7 @@ from alphagrad.optim.layers import find_layers
 from alphagrad.optim.options import check_options, check_params
 from alphagrad.optim.packed import as_alpha, is_packed, pack_group
 
-_OPTIONS = ("lr", "alpha", "k", "momentum", "eps", "tau", "norm", "foreach")
+_OPTIONS = ("lr", "alpha", "k", "momentum", "eps", "tau", "norm", "foreach", "fused")
 
 
 class AlphaGrad(Optimizer, Knob):
@@ -43,6 +43,8 @@ class AlphaGrad(Optimizer, Knob):
         tau: τ: an entry is saturated when |α·g̃| > τ (default: 2.5).
         norm: ``"tensor"`` or ``"group"`` (default: ``"tensor"``).
         foreach: use ``torch._foreach_*``; None means on CUDA only (default: None).
+        fused: use the native CPU kernel; None means where it was built and takes the tensors, and
+            ``foreach`` is None (default: None).
 
     Raises:
         TypeError: a tensor is complex or not of a floating point type, or ``lr`` is a tensor.
@@ -74,9 +76,11 @@ class AlphaGrad(Optimizer, Knob):
         tau: float = 2.5,
         norm: Literal["tensor", "group"] = "tensor",
         foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         options = {"k": k, "momentum": momentum, "eps": eps, "tau": tau, "norm": norm}
-        defaults = {"lr": lr, "alpha": alpha, **options, "foreach": foreach}
+        paths = {"foreach": foreach, "fused": fused}
+        defaults = {"lr": lr, "alpha": alpha, **options, **paths}
         check_options(defaults)
         super().__init__(params, defaults)
 
@@ -128,7 +132,7 @@ class AlphaGrad(Optimizer, Knob):
             What the closure returned, else None.
 
         Raises:
-            RuntimeError: a gradient is sparse.
+            RuntimeError: a gradient is sparse; or ``fused`` is True and the kernel cannot run.
         """
         loss = None
         if closure is not None:
@@ -155,6 +159,7 @@ class AlphaGrad(Optimizer, Knob):
                 tau=group["tau"],
                 norm=group["norm"],
                 foreach=group["foreach"],
+                fused=group["fused"],
             )
         return loss
 

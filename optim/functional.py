@@ -1,10 +1,12 @@
-"""The AlphaGrad update as a function of tensors: a loop, and a form on ``torch._foreach_*``."""
+"""The AlphaGrad update as a function of tensors: native, a loop, or ``torch._foreach_*``."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
+
+from alphagrad.optim import native
 
 
 def alphagrad(
@@ -21,11 +23,13 @@ def alphagrad(
     tau: float = 2.5,
     norm: str = "tensor",
     foreach: bool | None = None,
+    fused: bool | None = None,
 ) -> None:
     """Update the tensors of one group in place (paper, section 2). Call it without autograd.
 
     Nothing here waits for the device. A layer whose gradient is zero, non-finite or missing keeps
-    its parameters and its momentum, and is counted. A gradient whose norm overflows is non-finite.
+    its parameters and its momentum, and is counted. Unless the native kernel runs, a gradient whose
+    norm overflows in float32 is non-finite.
 
     Args:
         params: n tensors on one device. Computed in float32, or float64 when one of them is.
@@ -40,10 +44,12 @@ def alphagrad(
         eps: ε, added to the norm (default: 1e-8).
         tau: τ (default: 2.5).
         norm: ``"tensor"``, or ``"group"`` for one norm over all tensors (default: ``"tensor"``).
-        foreach: None means True on CUDA, else False, which is faster on a CPU (default: None).
+        foreach: run on ``torch._foreach_*``; None means on CUDA only (default: None).
+        fused: run in the native CPU kernel; None means where it was built and takes the tensors,
+            unless ``foreach`` is given (default: None).
 
     Raises:
-        RuntimeError: a gradient is sparse.
+        RuntimeError: a gradient is sparse; or ``fused`` is asked for and cannot run.
         ValueError: a tensor has a gradient and no momentum buffer, and others have one.
 
     Example:
@@ -62,13 +68,33 @@ def alphagrad(
     for g in given:
         if g.layout is not torch.strided:
             raise RuntimeError(f"AlphaGrad does not support {g.layout} gradients, use dense ones")
+    buffers = _pick_buffers(momentum_buffers, present)
+    if fused or (fused is None and foreach is None):
+        table = native.addresses(params, grads, momentum_buffers)
+        if table is not None:
+            native.step(
+                table,
+                params,
+                buffers,
+                alpha=alpha,
+                saturation=saturation,
+                skipped=skipped,
+                lr=lr,
+                momentum=momentum,
+                eps=eps,
+                tau=tau,
+                pooled=norm == "group",
+            )
+            return
+        if fused:
+            raise RuntimeError(f"fused=True cannot run here: {native.needs()}")
     if foreach is None:
         foreach = params[0].is_cuda
     update = _multi_tensor_alphagrad if foreach else _single_tensor_alphagrad
     update(
         [params[i] for i in present],
         given,
-        _pick_buffers(momentum_buffers, present),
+        buffers,
         _Layers(present, len(params), norm, alpha, eps, saturation, skipped),
         lr=lr,
         momentum=momentum,

@@ -40,7 +40,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Check the options of one parameter group, α excepted.
 
     Args:
-        options: ``lr``, ``k``, ``momentum``, ``eps``, ``tau``, ``norm`` and ``foreach``.
+        options: ``lr``, ``k``, ``momentum``, ``eps``, ``tau``, ``norm``, ``foreach``, ``fused``.
 
     Raises:
         TypeError: ``lr`` is a tensor.
@@ -48,7 +48,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
     Example:
         >>> check_options({"lr": 1e-3, "k": 1.5, "momentum": 0.9, "eps": 1e-8, "tau": 2.5,
-        ...                "norm": "tensor", "foreach": None})
+        ...                "norm": "tensor", "foreach": None, "fused": None})
     """
     if isinstance(options["lr"], torch.Tensor):
         raise TypeError(f"Invalid lr: {options['lr']!r}, must be a Python number, not a tensor")
@@ -62,8 +62,11 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise ValueError(f"Invalid momentum: {options['momentum']}, must be in [0, 1)")
     if options["norm"] not in _NORMS:
         raise ValueError(f"Invalid norm: {options['norm']!r}, must be one of {_NORMS}")
-    if options["foreach"] not in (None, True, False):
-        raise ValueError(f"Invalid foreach: {options['foreach']!r}, must be None, True or False")
+    for name in ("foreach", "fused"):
+        if options[name] not in (None, True, False):
+            raise ValueError(f"Invalid {name}: {options[name]!r}, must be None, True or False")
+    if options["foreach"] and options["fused"]:
+        raise ValueError("Invalid foreach: True with fused=True, must be one of the two")
 
 
 def check_params(params: list[torch.Tensor]) -> None:

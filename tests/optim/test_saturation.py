@@ -7,25 +7,21 @@ import torch
 
 from alphagrad.optim import AlphaGrad
 
-both_paths = pytest.mark.parametrize("foreach", [False, True])
 
-
-@both_paths
-def test_zero_entries_do_not_count(foreach: bool) -> None:
+def test_zero_entries_do_not_count(path: dict[str, bool]) -> None:
     p = torch.zeros(100, requires_grad=True)
     p.grad = torch.zeros(100)
     p.grad[:4] = torch.tensor([10.0, -10.0, 1.0, -1.0])
-    optimizer = AlphaGrad([p], alpha=5.0, foreach=foreach)
+    optimizer = AlphaGrad([p], alpha=5.0, **path)
     optimizer.step()
     # ‖g‖ = √202, so the large entries are at ±3.52 and the small ones at ±0.35.
     assert optimizer.saturation() == {"0.0": 0.5}
 
 
-@both_paths
-def test_the_threshold_is_strict_and_read_at_each_step(foreach: bool) -> None:
+def test_the_threshold_is_strict_and_read_at_each_step(path: dict[str, bool]) -> None:
     p = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     p.grad = torch.ones_like(p)
-    optimizer = AlphaGrad([p], alpha=2.5, eps=0.0, foreach=foreach)
+    optimizer = AlphaGrad([p], alpha=2.5, eps=0.0, **path)
     optimizer.step()
     assert optimizer.saturation() == {"0.0": 0.0}
     optimizer.param_groups[0]["tau"] = 2.4999
@@ -33,28 +29,26 @@ def test_the_threshold_is_strict_and_read_at_each_step(foreach: bool) -> None:
     assert optimizer.saturation() == {"0.0": 1.0}
 
 
-@both_paths
 @pytest.mark.parametrize(
     ("k", "expected"),
     [(1.0, 0.0124), (3.0, 0.4047), (1.5726, 0.1118)],
 )
 def test_gaussian_gradients_have_the_predicted_saturation(
-    k: float, expected: float, foreach: bool
+    k: float, expected: float, path: dict[str, bool]
 ) -> None:
     torch.manual_seed(0)
     p = torch.zeros(100_000, requires_grad=True)
     p.grad = torch.randn(100_000)
-    optimizer = AlphaGrad([p], k=k, foreach=foreach)
+    optimizer = AlphaGrad([p], k=k, **path)
     optimizer.step()
     assert optimizer.saturation()["0.0"] == pytest.approx(expected, abs=0.004)
 
 
-@both_paths
-def test_saturation_is_pooled_over_a_group_with_one_norm(foreach: bool) -> None:
+def test_saturation_is_pooled_over_a_group_with_one_norm(path: dict[str, bool]) -> None:
     a, b = torch.zeros(1, requires_grad=True), torch.zeros(3, requires_grad=True)
     a.grad, b.grad = torch.tensor([10.0]), torch.tensor([1.0, 1.0, 0.0])
     without = torch.zeros(7, requires_grad=True)
-    optimizer = AlphaGrad([a, without, b], alpha=5.0, norm="group", foreach=foreach)
+    optimizer = AlphaGrad([a, without, b], alpha=5.0, norm="group", **path)
     optimizer.step()
     assert optimizer.saturation() == {"group0": pytest.approx(1 / 3)}
     assert optimizer.param_groups[0]["saturation"].tolist() == pytest.approx([1 / 3] * 3)

@@ -64,7 +64,9 @@ def assert_near(actual: torch.Tensor, expected: Any, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_steps_agree_with_the_reference(case: Case) -> None:
+def test_steps_agree_with_the_reference(case: Case, request: pytest.FixtureRequest) -> None:
+    if case.path == "fused":
+        request.getfixturevalue("kernel")
     torch.manual_seed(3)
     lr, eps, tau, tolerance = 0.05, 1e-5, 2.5, TOLERANCE[case.dtype]
     given, alphas = alphas_of(case)
@@ -121,6 +123,7 @@ def test_steps_agree_with_the_reference(case: Case) -> None:
             assert found == pytest.approx(ratios, rel=1e-6, nan_ok=True)
 
 
+@pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("norm", ["tensor", "group"])
 def test_all_paths_agree_with_skips(momentum: float, norm: Literal["tensor", "group"]) -> None:

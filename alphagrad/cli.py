@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from alphagrad.api.client import Client
     from alphagrad.api.local import LocalClient
-
-Answer = TypeVar("Answer")
 
 app = typer.Typer(
     help="Tune AlphaGrad: submit studies, run them, watch them, steer them.",
@@ -60,16 +57,12 @@ def serve(
     worker: Annotated[bool, typer.Option(help="Also run trials here.")] = True,
 ) -> None:
     """Start the API and a worker."""
-    from alphagrad.api.serve import ServeError
     from alphagrad.api.serve import serve as run_service
     from alphagrad.api.settings import ApiSettings
 
     _log()
     options = _given(host=host, port=port, home=home, database_url=database_url, slots=slots)
-    try:
-        run_service(ApiSettings(**options), with_worker=worker)
-    except (ServeError, ValueError) as error:
-        _fail(str(error))
+    run_service(ApiSettings(**options), with_worker=worker)
 
 
 @app.command()
@@ -91,11 +84,8 @@ def worker(
     from alphagrad.tuner.worker import Worker
 
     _log()
-    try:
-        settings = TunerSettings(**_given(home=home, database_url=database_url, slots=slots))
-        database = Database(settings.url)
-    except ValueError as error:
-        _fail(str(error))
+    settings = TunerSettings(**_given(home=home, database_url=database_url, slots=slots))
+    database = Database(settings.url)
     migrate(database)
     running = Worker(database, settings)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -121,23 +111,17 @@ def run(
     from alphagrad.api.local import LocalClient
     from alphagrad.api.models import StudyOut
     from alphagrad.tuner import parse_spec, run_study
-    from alphagrad.tuner.errors import DuplicateStudyError, TunerError
     from alphagrad.tuner.settings import TunerSettings
 
     console = Console()
-    try:
-        spec = parse_spec(_read(study_file, name))
-        settings = TunerSettings(**_given(home=home, database_url=database_url))
-        with display.StudyProgress(console) as progress:
-            status = run_study(
-                spec,
-                settings,
-                on_progress=lambda now: progress.update(StudyOut.of(now).model_dump(mode="json")),
-            )
-    except DuplicateStudyError as error:
-        _fail(f"{error} (--name)")
-    except (TunerError, ValueError) as error:
-        _fail(str(error))
+    spec = parse_spec(_read(study_file, name))
+    settings = TunerSettings(**_given(home=home, database_url=database_url))
+    with display.StudyProgress(console) as progress:
+        status = run_study(
+            spec,
+            settings,
+            on_progress=lambda now: progress.update(StudyOut.of(now).model_dump(mode="json")),
+        )
     with LocalClient(settings) as client:
         study = client.study(spec.name)
         searched = display.searched_params(study)
@@ -157,7 +141,7 @@ def submit(
 ) -> None:
     """Submit a study; a worker runs it."""
     with _client(url, home, database_url) as client:
-        study = _checked(lambda: client.submit(_read(study_file, name)))
+        study = client.submit(_read(study_file, name))
     typer.echo(f"{study['name']} {study['state']}")
 
 
@@ -169,7 +153,7 @@ def list_studies(url: Url = None, home: Home = None, database_url: DatabaseUrl =
     from alphagrad import display
 
     with _client(url, home, database_url) as client:
-        studies = _checked(lambda: list(client.studies()))
+        studies = list(client.studies())
     Console().print(display.studies_table(studies))
 
 
@@ -183,8 +167,8 @@ def show(
     from alphagrad import display
 
     with _client(url, home, database_url) as client:
-        found = _checked(lambda: client.study(study))
-        trials = _checked(lambda: list(client.trials(study)))
+        found = client.study(study)
+        trials = list(client.trials(study))
     console = Console()
     console.print(display.studies_table([found]))
     console.print(display.trials_table(trials, searched=display.searched_params(found)))
@@ -196,7 +180,7 @@ def stop(
 ) -> None:
     """Start no more trials of a study; those that run go on to their end."""
     with _client(url, home, database_url) as client:
-        typer.echo(f"{study} {_checked(lambda: client.stop(study))['state']}")
+        typer.echo(f"{study} {client.stop(study)['state']}")
 
 
 @app.command()
@@ -207,18 +191,19 @@ def demo(
     """Start the service, tune CartPole over REST, compare with √d and Adam (``make run``)."""
     from alphagrad import demo as first_light
 
-    try:
-        if stop:
-            first_light.stop(home or Path(".alphagrad"))
-        else:
-            first_light.run(home or Path(".alphagrad"))
-    except first_light.DemoError as error:
-        _fail(str(error))
+    (first_light.stop if stop else first_light.run)(home or Path(".alphagrad"))
 
 
 def main() -> None:
-    """The entry point."""
-    app()
+    """The entry point: an error that the user can mend becomes one line and exit code 1."""
+    try:
+        app()
+    except Exception as error:
+        message = _mendable(error)
+        if message is None:
+            raise
+        typer.echo(f"alphagrad: {message}", err=True)
+        sys.exit(1)
 
 
 def _client(url: str | None, home: Path | None, database_url: str | None) -> Client | LocalClient:
@@ -226,28 +211,34 @@ def _client(url: str | None, home: Path | None, database_url: str | None) -> Cli
         from alphagrad.api.local import LocalClient
         from alphagrad.tuner.settings import TunerSettings
 
-        options = _given(home=home, database_url=database_url)
-        try:
-            return LocalClient(TunerSettings(**options))
-        except ValueError as error:
-            _fail(str(error))
-    from alphagrad.api.client import Client
+        return LocalClient(TunerSettings(**_given(home=home, database_url=database_url)))
+    from alphagrad.api.client import ApiError, Client
 
     key = os.environ.get("ALPHAGRAD_API_KEY")
     if not key:
-        _fail(f"put the API key of {url} into ALPHAGRAD_API_KEY")
+        raise ApiError(f"put the API key of {url} into ALPHAGRAD_API_KEY", status=None)
     return Client(url, key)
 
 
-def _checked(call: Callable[[], Answer]) -> Answer:
-    """Make a call, and turn the errors that a user can mend into one line."""
-    from alphagrad.api.client import ApiError
-    from alphagrad.tuner.errors import TunerError
+def _mendable(error: Exception) -> str | None:
+    """What to tell the user; ``None`` for a bug of ours."""
+    from pydantic import ValidationError
+    from sqlalchemy.exc import OperationalError
 
-    try:
-        return call()
-    except (ApiError, TunerError) as error:
-        _fail(str(error))
+    from alphagrad.api.client import ApiError
+    from alphagrad.api.serve import ServeError
+    from alphagrad.demo import DemoError
+    from alphagrad.tuner.errors import TunerError, field_errors
+
+    if isinstance(error, ApiError | ServeError | DemoError | TunerError):
+        return str(error)
+    if isinstance(error, ValidationError):  # of the settings: their values may be secrets
+        return "; ".join(
+            f"{found.field}: {found.message}" for found in field_errors(error.errors())
+        )
+    if isinstance(error, OperationalError):
+        return f"the database does not answer: {str(error.orig).splitlines()[0]}"
+    return None
 
 
 def _read(study_file: Path, name: str | None) -> dict[str, Any]:
@@ -266,8 +257,3 @@ def _log() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"alphagrad: {message}", err=True)
-    raise typer.Exit(1)

@@ -175,10 +175,10 @@ def _running_url(home: Path) -> str | None:
     state = home / "serve.json"
     if not state.exists():
         return None
-    url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
     try:
+        url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
         return url if httpx.get(f"{url}/healthz", timeout=5).is_success else None
-    except httpx.TransportError:
+    except (httpx.TransportError, ValueError, KeyError):
         return None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 FINISHED = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -91,9 +92,9 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             str(trial["number"]),
             trial["state"],
             "" if trial["value"] is None else f"{trial['value']:.4g}",
-            *(_short(trial["params"].get(name)) for name in names),
+            *(Text(_short(trial["params"].get(name))) for name in names),
             _duration(trial),
-            trial["error"] or "",
+            Text(trial["error"] or ""),
         )
     return table
 

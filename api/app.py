@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
 from alphagrad.api import login, studies, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
+from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.settings import ApiSettings
@@ -67,7 +67,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         """The dashboard is the first page."""
         return RedirectResponse("/dashboard", status_code=303)
 
-    app.mount("/", Dashboard(dashboard_storage))
+    # Not mounted: a mount at the root would match before a wrong method is found to be one.
+    app.router.default = Dashboard(dashboard_storage)
     app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.host_names)
+    app.add_middleware(AllowedHosts, names=settings.host_names)
     return app

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,9 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.keys import KeyCheck, hash_key
 from alphagrad.api.problems import problem
+from alphagrad.tuner.errors import SettingsError
 
 COOKIE = "alphagrad_session"
 SESSION_SECONDS = 30 * 24 * 3600
+SECRET_BYTES = 32
 OPEN_PATHS = ("/healthz", "/login")
 READING = ("GET", "HEAD")
 
@@ -44,7 +48,7 @@ class Sessions:
         hashed, _, expires = body.partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
             return None
-        return hashed if int(expires) > time.time() else None
+        return hashed if expires.isdecimal() and int(expires) > time.time() else None
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._secret, body.encode(), "sha256").hexdigest()
@@ -96,11 +100,14 @@ class RequireKey:
 
 def _secret(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(file, "wb") as out:
-        secret = secrets.token_bytes(32)
-        out.write(secret)
+    if not path.exists():
+        # Whole before it has its name: a crash must not leave an empty secret.
+        with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # readable by its owner alone
+            file.write(secrets.token_bytes(SECRET_BYTES))
+            file.flush()
+            with suppress(FileExistsError):  # another process was first
+                os.link(file.name, path)
+    secret = path.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        raise SettingsError(f"{path} is damaged: delete it, and all log in again")
     return secret

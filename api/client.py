@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -35,6 +36,8 @@ class Client:
     """
 
     def __init__(self, url: str, key: str) -> None:
+        if not key.isascii():
+            raise ApiError("the API key has characters that no key has", status=None)
         self._http = httpx.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30.0
         )
@@ -57,15 +60,15 @@ class Client:
 
     def study(self, name: str) -> dict[str, Any]:
         """One study."""
-        return self._call("GET", f"/v1/studies/{name}")
+        return self._call("GET", f"/v1/studies/{quote(name, safe='')}")
 
     def trials(self, study: str) -> Iterator[dict[str, Any]]:
         """A study's trials by number."""
-        return self._pages(f"/v1/studies/{study}/trials")
+        return self._pages(f"/v1/studies/{quote(study, safe='')}/trials")
 
     def stop(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study."""
-        return self._call("POST", f"/v1/studies/{study}:stop")
+        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:stop")
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
@@ -83,7 +86,11 @@ class Client:
             message = f"no answer from {self._http.base_url}: {error}"
             raise ApiError(message, status=None) from error
         if response.is_success:
-            answer: dict[str, Any] = response.json()
+            try:
+                answer: dict[str, Any] = response.json()
+            except ValueError:
+                message = f"{self._http.base_url} does not answer as AlphaGrad does"
+                raise ApiError(message, status=response.status_code) from None
             return answer
         try:
             detail = response.json()["detail"]

@@ -6,14 +6,15 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.models import KnobRow, TrialRow
+from alphagrad.tuner.spec import check_text
 from alphagrad.tuner.study_store import StudyStatus
 from alphagrad.tuner.traces import AlphaTrace
 
@@ -113,12 +114,19 @@ class AlphaTraceOut(BaseModel):
         )
 
 
+def _storable(text: str) -> str:
+    check_text(text)
+    return text
+
+
 class AlphaPatch(BaseModel):
     """A turn of the knob."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    layers: str = Field(default="*", min_length=1, max_length=500, description="a glob on names")
+    layers: Annotated[str, AfterValidator(_storable)] = Field(
+        default="*", min_length=1, max_length=500, description="a glob on names"
+    )
     alpha: float | None = Field(default=None, description="the new steepness; null leaves it")
     pin: bool | None = Field(
         default=None,
@@ -174,10 +182,13 @@ def decode_token(token: str | None, *, default: int) -> int:
         return default
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-        return int(text.removeprefix("after:"))
     except (ValueError, binascii.Error):
+        text = ""
+    prefix, _, position = text.partition(":")
+    if prefix != "after" or not position.isdecimal() or int(position) >= 2**31:
         message = "must be the next_page_token of an earlier answer"
-        raise SpecError([FieldError("page_token", token, message)]) from None
+        raise SpecError([FieldError("page_token", token, message)])
+    return int(position)
 
 
 def _rows(values: NDArray[np.float32]) -> list[list[float | None]]:

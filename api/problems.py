@@ -52,11 +52,16 @@ def problem(
         "type": f"urn:alphagrad:problem:{kind}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _encodable(detail),
     }
     if errors:
         body["errors"] = [
-            {"field": e.field, "value": shown(e.value), "message": e.message} for e in errors
+            {
+                "field": _encodable(e.field),
+                "value": shown(e.value),
+                "message": _encodable(e.message),
+            }
+            for e in errors
         ]
     return JSONResponse(
         body, status_code=status, headers=headers, media_type="application/problem+json"
@@ -69,8 +74,13 @@ def shown(value: Any) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    text = value if isinstance(value, str) else repr(value)
+    text = _encodable(value if isinstance(value, str) else repr(value))
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def _encodable(text: str) -> str:
+    """JSON allows lone surrogates in, UTF-8 allows none out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def install_problem_handlers(app: FastAPI) -> None:

@@ -47,7 +47,8 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
             "first (or listen on 127.0.0.1)"
         )
     listener = _listen(settings)
-    url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
     database = Database(settings.url)
     migrate(database)
     key = ensure_key(database, settings)
@@ -59,12 +60,15 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
             create_app(settings),
             log_config=None,
             access_log=False,
+            ws="none",
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )
     worker = WorkerProcess(settings) if with_worker else None
     state = settings.home / "serve.json"
-    state.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
+    written = state.with_suffix(".tmp")
+    written.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
+    written.replace(state)  # a reader finds it whole or not at all
     # uvicorn raises the signal that stopped it once more when it is done; by default that would
     # end the process before the worker is stopped.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -87,7 +91,8 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
 
 def _listen(settings: ApiSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
+    # With the protocol named, asyncio sets TCP_NODELAY; without, each answer waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))

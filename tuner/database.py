@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
+
+from alphagrad.tuner.errors import SettingsError
 
 Result = TypeVar("Result")
 BUSY_SECONDS = 30.0
@@ -41,18 +43,21 @@ def parse_url(url: str) -> URL:
     """The database's URL with the driver we use.
 
     Raises:
-        ValueError: neither SQLite in a file nor PostgreSQL; the message hides any password.
+        SettingsError: neither SQLite in a file nor PostgreSQL; the message hides any password.
 
     Example:
         >>> parse_url("postgresql://db/alphagrad").drivername
         'postgresql+psycopg'
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("the database URL is not a URL") from None
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed
-    raise ValueError(
+    raise SettingsError(
         f"database URL {parsed.render_as_string(hide_password=True)!r}: allowed are "
         "'sqlite:///FILE' and 'postgresql://USER:PASSWORD@HOST/DATABASE'"
     )
@@ -86,7 +91,7 @@ class Database:
         url: ``sqlite:///FILE`` or ``postgresql://…``.
 
     Raises:
-        ValueError: another kind of URL.
+        SettingsError: another kind of URL.
     """
 
     def __init__(self, url: str) -> None:

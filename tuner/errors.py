@@ -30,6 +30,10 @@ class SpecError(TunerError):
         )
 
 
+class SettingsError(TunerError):
+    """A setting cannot be used; the message hides passwords."""
+
+
 class DuplicateStudyError(TunerError):
     """A study of this name exists."""
 

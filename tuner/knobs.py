@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from sqlalchemy import select, update
@@ -12,6 +11,10 @@ from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError, FieldError, SpecError
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
 from alphagrad.tuner.models import KnobRow, TrialRow
+
+# The normal numbers of float32, the type that α is kept in; written out, as torch is not imported.
+SMALLEST_ALPHA = 1.1754943508222875e-38
+LARGEST_ALPHA = 3.4028234663852886e38
 
 
 def request_knob(
@@ -32,13 +35,14 @@ def request_knob(
         pin: ``True`` keeps schedulers off the layers, ``False`` releases them, ``None`` leaves.
 
     Raises:
-        SpecError: no change asked for, or an α that is not finite and positive.
+        SpecError: no change asked for, or an α that a float32 cannot hold.
         ConflictError: the trial is not running, or no layer of it matches.
     """
     if alpha is None and pin is None:
         raise SpecError([FieldError("alpha", None, "give alpha, pin or both")])
-    if alpha is not None and not (math.isfinite(alpha) and alpha > 0):
-        raise SpecError([FieldError("alpha", alpha, "must be finite and greater than 0")])
+    if alpha is not None and not SMALLEST_ALPHA <= alpha <= LARGEST_ALPHA:
+        message = f"must be in [{SMALLEST_ALPHA}, {LARGEST_ALPHA}], the range of a float32"
+        raise SpecError([FieldError("alpha", alpha, message)])
     with database.write() as session:
         state = session.scalar(
             select(TrialRow.state).where(TrialRow.id == trial.id).with_for_update()

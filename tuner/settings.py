@@ -18,7 +18,9 @@ class TunerSettings(BaseSettings):
         'sqlite:////srv/alphagrad/alphagrad.db'
     """
 
-    model_config = SettingsConfigDict(env_prefix="ALPHAGRAD_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="ALPHAGRAD_", extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path = Field(default_factory=lambda: Path.home() / ".alphagrad")
     """The folder of all state: database (if embedded), checkpoints, logs."""

@@ -16,6 +16,8 @@ from alphagrad.tuner.registry import UnknownTaskError, get_task
 from alphagrad.tuner.samplers import TPE, SamplerSpec
 from alphagrad.tuner.space import Parameter, dimensions, probe_points
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
 
 class StudySpec(BaseModel):
     """What to tune, how, and how much of it.
@@ -36,7 +38,7 @@ class StudySpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Unique in the database: letters, digits, ``.``, ``_`` and ``-``."""
     task: str
     """The name of a registered task."""
@@ -59,11 +61,34 @@ class StudySpec(BaseModel):
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     """How often a trial that failed is tried again; a lost worker does not count."""
 
+    @field_validator("task", "params", mode="before")
+    @classmethod
+    def _text_can_be_stored(cls, value: Any) -> Any:
+        check_text(value)
+        return value
+
     @field_validator("params")
     @classmethod
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
         dimensions(params)
         return params
+
+
+def check_text(value: Any) -> None:
+    """Check that all text in a value can be stored and sent: no NUL, no lone surrogate.
+
+    Raises:
+        ValueError: names the text.
+    """
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            check_text(key)
+            check_text(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_text(inner)
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError(f"text must hold no NUL and no lone surrogate, got {value!a}")
 
 
 def parse_spec(data: Mapping[str, Any]) -> StudySpec:

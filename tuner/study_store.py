@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from alphagrad.tuner.errors import (
 )
 from alphagrad.tuner.models import FINISHED, OPEN_STUDY, UNFINISHED, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.spec import NAME_PATTERN, StudySpec
 
 ENDED_STUDY = ("COMPLETED", "FAILED", "CANCELLED")
 RECORDED_PACKAGES = ("alphagrad", "gymnasium", "mujoco", "numpy", "optuna", "torch")
@@ -241,6 +242,8 @@ def study_states(database: Database, ids: set[int]) -> dict[int, str]:
 
 
 def _by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise StudyNotFoundError(name)  # PostgreSQL would not even take some of these as text
     query = select(StudyRow).where(StudyRow.name == name)
     row = session.scalar(query.with_for_update() if lock else query)
     if row is None:

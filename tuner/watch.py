@@ -126,12 +126,13 @@ class Watcher:
             reason = f"no layer matches {command.layers!r}; the layers are {self._layers}"
             self._answer(command, reason=reason)
             return False
-        for optimizer in self._optimizers:
-            if matching_layers(optimizer.layer_names(), command.layers):
-                if command.alpha is not None:
-                    optimizer.set_alpha(command.alpha, command.layers, pin=command.pin)
-                elif command.pin is not None:
-                    optimizer.pin(command.layers, pin=command.pin)
+        try:
+            for optimizer in self._optimizers:
+                if matching_layers(optimizer.layer_names(), command.layers):
+                    _turn(optimizer, command)
+        except ValueError as error:
+            self._answer(command, reason=str(error))  # a bad command must not end the training
+            return False
         self._answer(command)
         # The trace shows the change at once.
         self._flushed_at = 0.0
@@ -141,3 +142,10 @@ class Watcher:
         self._channel.send(
             KnobAnswer(id=command.id, applied=reason is None, step=self._step(), reason=reason)
         )
+
+
+def _turn(optimizer: AlphaGrad, command: KnobCommand) -> None:
+    if command.alpha is not None:
+        optimizer.set_alpha(command.alpha, command.layers, pin=command.pin)
+    elif command.pin is not None:
+        optimizer.pin(command.layers, pin=command.pin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ PATHS = {
 
 
 @pytest.fixture(params=PATHS)
-def path(request: pytest.FixtureRequest) -> dict[str, bool]:
+def path(request: pytest.FixtureRequest) -> dict[str, Any]:
     """AlphaGrad's options that choose the path."""
     if request.param == "fused":
         request.getfixturevalue("kernel")

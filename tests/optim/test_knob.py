@@ -118,7 +118,7 @@ def test_a_glob_without_a_match_lists_the_known_layers(method: str) -> None:
         getattr(optimizer, method)(*arguments)
 
 
-def test_the_step_reads_alpha_each_time(path: dict[str, bool]) -> None:
+def test_the_step_reads_alpha_each_time(path: dict[str, Any]) -> None:
     a = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     b = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer = AlphaGrad([a, b], lr=1.0, alpha=0.5, eps=0.0, **path)

@@ -1,6 +1,7 @@
 """The paper's worked examples and its two lemmas."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ gradients = st.lists(entries, min_size=1, max_size=40)
 steepness = st.floats(1e-3, 1e4)
 
 
-def shaped(gradient: list[float], alpha: float, **path: bool) -> torch.Tensor:
+def shaped(gradient: list[float], alpha: float, **path: Any) -> torch.Tensor:
     """g' as the optimizer applies it: the negative of a step of length 1 from zero."""
     p = torch.zeros(len(gradient), dtype=torch.float64, requires_grad=True)
     p.grad = torch.tensor(gradient, dtype=torch.float64)
@@ -27,7 +28,7 @@ def shaped(gradient: list[float], alpha: float, **path: bool) -> torch.Tensor:
     ("alpha", "gradient"),
     [(2.0, [0.5, 0.5, -0.5, -0.5]), (150.0, [0.9, 0.05, 0.03, 0.02])],
 )
-def test_worked_examples(alpha: float, gradient: list[float], path: dict[str, bool]) -> None:
+def test_worked_examples(alpha: float, gradient: list[float], path: dict[str, Any]) -> None:
     # Section 5.2 shapes these vectors as they are; dividing by the norm is undone in α.
     norm = math.sqrt(sum(g * g for g in gradient))
     found = shaped(gradient, alpha * (norm + EPS), **path).tolist()

@@ -31,7 +31,11 @@ class Case:
 
 
 PATHS: list[Literal["loop", "foreach", "fused"]] = ["loop", "foreach", "fused"]
-OPTIONS = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "loop": {"foreach": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
 NORMS: list[Literal["tensor", "group"]] = ["tensor", "group"]
 ALPHAS: list[Literal["float", "vector", "rule"]] = ["float", "vector", "rule"]
 CASES = [
@@ -152,7 +156,7 @@ def test_all_paths_agree_with_skips(momentum: float, norm: Literal["tensor", "gr
 
 
 @pytest.mark.parametrize("path", [{}, {"foreach": True}])  # the kernel takes one type at a time
-def test_a_group_may_mix_dtypes(path: dict[str, bool]) -> None:
+def test_a_group_may_mix_dtypes(path: dict[str, Any]) -> None:
     torch.manual_seed(0)
     dtypes = (torch.float64, torch.float32, torch.bfloat16)
     params = [torch.zeros(50, dtype=dtype, requires_grad=True) for dtype in dtypes]

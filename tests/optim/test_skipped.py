@@ -1,7 +1,7 @@
 """Zero, non-finite and missing gradients, and steps that never wait for the device."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def set_bad(p: torch.Tensor, kind: str) -> None:
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_gradient_leaves_its_tensor_alone(
-    kind: str, momentum: float, dtype: torch.dtype, path: dict[str, bool]
+    kind: str, momentum: float, dtype: torch.dtype, path: dict[str, Any]
 ) -> None:
     torch.manual_seed(0)
     good = torch.randn(6, dtype=dtype, requires_grad=True)
@@ -77,7 +77,7 @@ def test_a_bad_gradient_leaves_its_tensor_alone(
 
 
 @pytest.mark.parametrize("kind", ["nan", "zero", "missing"])
-def test_with_one_norm_per_group_the_group_is_the_layer(kind: str, path: dict[str, bool]) -> None:
+def test_with_one_norm_per_group_the_group_is_the_layer(kind: str, path: dict[str, Any]) -> None:
     weight = torch.ones(3, requires_grad=True)
     bias = torch.ones(2, requires_grad=True)
     optimizer = AlphaGrad([weight, bias], lr=0.1, momentum=0.5, norm="group", **path)
@@ -98,14 +98,14 @@ def test_with_one_norm_per_group_the_group_is_the_layer(kind: str, path: dict[st
     assert math.isnan(optimizer.saturation()["group0"])
 
 
-def test_a_step_without_any_gradient_counts_every_layer(path: dict[str, bool]) -> None:
+def test_a_step_without_any_gradient_counts_every_layer(path: dict[str, Any]) -> None:
     optimizer = AlphaGrad([torch.ones(2), torch.ones(3)], momentum=0.9, **path)
     optimizer.step()
     assert optimizer.param_groups[0]["skipped"].tolist() == [[0, 0], [0, 0], [1, 1]]
     assert not optimizer.state
 
 
-def test_gradients_near_the_ends_of_float32(path: dict[str, bool]) -> None:
+def test_gradients_near_the_ends_of_float32(path: dict[str, Any]) -> None:
     # Squares underflow: the norm is 0 but the gradient is not, so it is a step and not a skip.
     tiny = torch.zeros(2, requires_grad=True)
     tiny.grad = torch.tensor([1e-30, 0.0])
@@ -127,7 +127,7 @@ def test_gradients_near_the_ends_of_float32(path: dict[str, bool]) -> None:
 
 
 @pytest.mark.parametrize("path", [{}, {"foreach": True}])  # the kernel has no float16
-def test_a_norm_beyond_float16_is_no_reason_to_skip(path: dict[str, bool]) -> None:
+def test_a_norm_beyond_float16_is_no_reason_to_skip(path: dict[str, Any]) -> None:
     p = torch.zeros(4, dtype=torch.float16, requires_grad=True)
     p.grad = torch.full((4,), 60_000.0, dtype=torch.float16)
     optimizer = AlphaGrad([p], lr=1.0, alpha=2.0, **path)
@@ -136,7 +136,7 @@ def test_a_norm_beyond_float16_is_no_reason_to_skip(path: dict[str, bool]) -> No
     assert not any(optimizer.skipped()["0.0"].values())
 
 
-def test_sparse_gradients_are_rejected(path: dict[str, bool]) -> None:
+def test_sparse_gradients_are_rejected(path: dict[str, Any]) -> None:
     p = torch.zeros(3, requires_grad=True)
     p.grad = torch.ones(3).to_sparse()
     with pytest.raises(RuntimeError, match="sparse_coo"):
@@ -147,7 +147,7 @@ def test_sparse_gradients_are_rejected(path: dict[str, bool]) -> None:
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("path", [{}, {"foreach": True}])
 def test_nothing_reads_the_device(
-    momentum: float, norm: Literal["tensor", "group"], path: dict[str, bool]
+    momentum: float, norm: Literal["tensor", "group"], path: dict[str, Any]
 ) -> None:
     # Tensors on the meta device have no values: whatever needs one raises.
     shapes = ((4, 3), (4,), (2,))

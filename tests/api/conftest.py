@@ -1,0 +1,225 @@
+"""Real servers: the application in a thread, and ``alphagrad serve`` with its worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from alphagrad.api.app import create_app
+from alphagrad.api.settings import ApiSettings
+from alphagrad.tuner.database import Database
+
+Wait = Callable[..., Any]
+
+_names = count()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_the_user() -> Iterator[None]:
+    """What the user has in the environment is not part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
+            if name != "ALPHAGRAD_SCREENSHOTS":
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Wait:
+    """Calls a function until what it gives is true, at most so many seconds; gives that."""
+
+    def wait(what: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+        give_up_at = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < give_up_at, f"not within {seconds} s"
+            time.sleep(0.02)
+        return found
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def key() -> str:
+    """The API key of all servers that have one configured."""
+    return "ag_the-key-of-the-tests"
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database for all requests of the session that need no worker, on SQLite and PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('state') / 'alphagrad.db'}"
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"api_{next(_names)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def home(state_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the application's state."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def app(home: Path, state_url: str, key: str) -> FastAPI:
+    """The application."""
+    settings = {"home": home, "database_url": state_url, "api_key": key}
+    return create_app(ApiSettings.model_validate(settings))
+
+
+@pytest.fixture(scope="session")
+def server_url(app: FastAPI) -> Iterator[str]:
+    """The application behind a real socket; no worker."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def api(server_url: str, key: str) -> Iterator[httpx.Client]:
+    """A client that has the key."""
+    with httpx.Client(base_url=server_url, headers={"Authorization": f"Bearer {key}"}) as client:
+        yield client
+
+
+@pytest.fixture
+def anonymous(server_url: str) -> Iterator[httpx.Client]:
+    """A client without a key, and without cookies."""
+    with httpx.Client(base_url=server_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def state(app: FastAPI, state_url: str) -> Iterator[Database]:
+    """The application's database."""
+    opened = Database(state_url)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of a study that no other test has."""
+    return f"study-{next(_names)}"
+
+
+@pytest.fixture(scope="session")
+def start_service(wait_for: Wait) -> Callable[..., tuple[subprocess.Popen[str], str]]:
+    """Starts ``alphagrad serve`` on a free port; gives the process and the URL, once it answers."""
+
+    def start(home: Path, *options: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
+        with (home.parent / f"{home.name}.log").open("a") as log:
+            place = ("--home", str(home), "--port", "0")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "alphagrad", "serve", *place, *options],
+                env=os.environ | environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+        def answers() -> str | None:
+            assert process.poll() is None, Path(log.name).read_text()
+            try:
+                url: str = json.loads((home / "serve.json").read_text())["url"]
+                return url if httpx.get(f"{url}/healthz").is_success else None
+            except (OSError, ValueError, httpx.TransportError):
+                return None
+
+        try:
+            return process, wait_for(answers)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def service_process(
+    tmp_path_factory: pytest.TempPathFactory,
+    key: str,
+    start_service: Callable[..., tuple[subprocess.Popen[str], str]],
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``alphagrad serve`` with a worker of two slots, on SQLite, for all tests of the session."""
+    home = tmp_path_factory.mktemp("service") / "home"
+    process, url = start_service(
+        home, "--slots", "2", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="1"
+    )
+    yield process, url
+    process.terminate()
+    assert process.communicate(timeout=30)[0] == ""  # a configured key is not printed
+    assert process.returncode == 0
+    assert not (home / "serve.json").exists()
+
+
+@pytest.fixture(scope="session")
+def service_url(service_process: tuple[subprocess.Popen[str], str]) -> str:
+    """The URL of the service that all tests share."""
+    return service_process[1]
+
+
+@pytest.fixture(scope="session")
+def service(service_url: str, key: str) -> Iterator[httpx.Client]:
+    """A client of the service that all tests share."""
+    with httpx.Client(base_url=service_url, headers={"Authorization": f"Bearer {key}"}) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def finished_study(service: httpx.Client, wait_for: Wait) -> dict[str, Any]:
+    """A study of four short trials, run by the service to its end."""
+    spec = {
+        "name": "finished",
+        "task": "digits",
+        "n_trials": 4,
+        "parallelism": 2,
+        "seed": 1,
+        "params": {"epochs": 1, "alpha": {"type": "float", "low": 1, "high": 100, "log": True}},
+    }
+    assert service.post("/v1/studies", json=spec).status_code == 202
+
+    def ended() -> dict[str, Any] | None:
+        study: dict[str, Any] = service.get("/v1/studies/finished").json()
+        return study if study["state"] not in ("QUEUED", "RUNNING") else None
+
+    study: dict[str, Any] = wait_for(ended, seconds=60)
+    assert study["state"] == "COMPLETED"
+    assert study["trials"] == {"COMPLETE": 4}
+    return study
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium; without it the test is skipped, loudly, and in CI fails."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        message = "Chromium is not installed: run scripts/test-tools as root, or install it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found

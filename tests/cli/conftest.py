@@ -1,0 +1,69 @@
+"""The command as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+TINY = """
+name = "tiny"
+task = "digits"
+n_trials = 2
+seed = 1
+
+[params]
+epochs = 1
+alpha = { type = "float", low = 1.0, high = 100.0, log = true }
+"""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_the_user() -> Iterator[None]:
+    """What the user has in the environment is not part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
+            if name != "ALPHAGRAD_SCREENSHOTS":
+                patch.delenv(name)
+        patch.setenv("COLUMNS", "120")
+        yield
+
+
+@pytest.fixture(scope="session")
+def alphagrad() -> Command:
+    """Runs ``alphagrad …`` and gives what it printed and its exit code."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "alphagrad", *arguments],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study file of two trials, a second each."""
+    path = tmp_path_factory.mktemp("studies") / "tiny.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def ran(tiny: Path, tmp_path_factory: pytest.TempPathFactory, alphagrad: Command) -> Path:
+    """A home in which the tiny study was run; its output is in ``run.txt``."""
+    home = tmp_path_factory.mktemp("ran")
+    done = alphagrad("run", str(tiny), "--home", str(home))
+    assert done.returncode == 0, done.stderr
+    (home / "run.txt").write_text(done.stdout, encoding="utf-8")
+    return home

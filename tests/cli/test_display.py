@@ -1,0 +1,95 @@
+"""What the command line draws."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from alphagrad import display
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    base = {
+        "name": "bar",
+        "state": "RUNNING",
+        "spec": {
+            "task": "digits",
+            "params": {"alpha": {"type": "float", "low": 1, "high": 9}, "epochs": 3},
+        },
+        "n_trials": 20,
+        "trials": {"COMPLETE": 3, "FAIL": 1, "PRUNED": 2, "RUNNING": 2, "QUEUED": 12},
+        "best": {"value": 0.9876, "number": 4},
+        "eta_seconds": 75.0,
+    }
+    return base | changes
+
+
+def printed(what: object) -> str:
+    out = io.StringIO()
+    Console(file=out, width=120).print(what)
+    return out.getvalue()
+
+
+def test_progress_in_a_log_is_a_line_per_finished_trial() -> None:
+    out = io.StringIO()
+    with display.StudyProgress(Console(file=out, width=120)) as progress:
+        for finished in (0, 0, 1, 1, 2):
+            progress.update(study(trials={"COMPLETE": finished}))
+        progress.update(study(trials={"COMPLETE": 20}, state="COMPLETED"))
+    lines = out.getvalue().splitlines()
+    assert [line.split("bar: ")[1] for line in lines] == [
+        "0/20 trials  best 0.9876 (trial 4)  ETA 1:15",
+        "1/20 trials  best 0.9876 (trial 4)  ETA 1:15",
+        "2/20 trials  best 0.9876 (trial 4)  ETA 1:15",
+        "20/20 trials  best 0.9876 (trial 4)",
+    ]
+
+
+def test_progress_on_a_terminal_shows_trials_best_and_time_left() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=True, color_system=None)
+    with display.StudyProgress(console) as progress:
+        progress.update(study())
+    for part in ("bar", "6/20", "best 0.9876 (trial 4)", "ETA 1:15"):
+        assert part in out.getvalue(), part
+
+
+def test_a_study_without_a_value_has_an_empty_place_for_it() -> None:
+    text = printed(display.studies_table([study(best=None)]))
+    assert "6/20" in text
+    assert "None" not in text
+
+
+def test_trials_show_the_searched_parameters_the_time_and_the_error() -> None:
+    trials = [
+        {
+            "number": 0,
+            "state": "COMPLETE",
+            "value": 0.5,
+            "params": {"alpha": 2.123456, "epochs": 3},
+            "error": None,
+            "started_at": "2026-01-01T00:00:00Z",
+            "finished_at": "2026-01-01T00:00:01.25Z",
+        },
+        {
+            "number": 1,
+            "state": "FAIL",
+            "value": None,
+            "params": {"epochs": 3},
+            "error": "ValueError: [red]no[/red]",
+            "started_at": None,
+            "finished_at": None,
+        },
+    ]
+    text = printed(display.trials_table(trials, searched=display.searched_params(study())))
+    assert "2.123 " in text
+    assert "1.2 " in text
+    assert "epochs" not in text
+    # An error's own words, whatever brackets are in them.
+    assert "ValueError: [red]no[/red]" in text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "60:00")])
+def test_durations(value: float, text: str) -> None:
+    assert display.seconds(value) == text

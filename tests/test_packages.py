@@ -1,0 +1,159 @@
+"""The packaging as it is written down equals the folders as they are."""
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import distribution, packages_distributions, requires
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("api", "optim", "scheduler", "studies", "tuner")
+TOP = {
+    ".ci",
+    ".dockerignore",
+    ".github",
+    ".gitignore",
+    ".python-version",
+    "CHANGELOG.md",
+    "Dockerfile",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "alphagrad",
+    "benchmarks",
+    "constraints.txt",
+    "docker-compose.yml",
+    "docs",
+    "pyproject.toml",
+    "scripts",
+    "tests",
+    *FOLDERS,
+}
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PINS = {
+    canonicalize_name(name): version
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
+}
+
+
+def packages_in(folder: Path, name: str) -> list[str]:
+    found = [name] if (folder / "__init__.py").exists() else []
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and not inner.is_symlink() and inner.name != "__pycache__":
+            found += packages_in(inner, f"{name}.{inner.name}")
+    return found
+
+
+def test_the_package_list_is_the_folders() -> None:
+    found = packages_in(ROOT / "alphagrad", "alphagrad")
+    for folder in FOLDERS:
+        found += packages_in(ROOT / folder, f"alphagrad.{folder}")
+    listed = PROJECT["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted(found)
+    assert len(set(listed)) == len(listed)
+
+
+def test_the_package_map_is_the_folders() -> None:
+    expected = {"alphagrad": "alphagrad"} | {f"alphagrad.{folder}": folder for folder in FOLDERS}
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == expected
+
+
+def test_every_folder_with_python_in_it_is_a_package() -> None:
+    for folder in (*FOLDERS, "alphagrad"):
+        for module in (ROOT / folder).rglob("*.py"):
+            assert (module.parent / "__init__.py").exists(), module
+
+
+def test_no_module_has_the_name_of_its_package() -> None:
+    # Such a module shadows the package when a script runs from its folder.
+    for folder in FOLDERS:
+        assert not (ROOT / folder / "alphagrad.py").exists()
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_link_points_to_its_folder(folder: str) -> None:
+    link = ROOT / "alphagrad" / folder
+    assert link.is_symlink()
+    assert str(link.readlink()) == f"../{folder}"
+    assert link.resolve() == ROOT / folder
+    mode = git("ls-files", "--stage", f"alphagrad/{folder}").split()[0]
+    assert mode == "120000"
+
+
+def test_data_files_are_packaged() -> None:
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    files = [Path(line) for line in git("ls-files", *FOLDERS, "alphagrad").splitlines()]
+    code = (".py", ".c")  # C is compiled into the package, not shipped in it
+    others = [p for p in files if p.suffix not in code and not (ROOT / p).is_symlink()]
+    assert Path("api/login.html") in others
+    for path in others:
+        package = ".".join(path.parent.parts)
+        package = package if package.startswith("alphagrad") else f"alphagrad.{package}"
+        assert any(path.match(pattern) for pattern in data[package]), path
+
+
+def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+    tracked = {line.split("/")[0] for line in git("ls-files").splitlines()}
+    assert tracked <= TOP
+    needed = {"pyproject.toml", "README.md", "alphagrad", "tests", "Makefile", ".ci", *FOLDERS}
+    assert needed <= tracked
+
+
+def requirements() -> list[Requirement]:
+    project = PROJECT["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(text) for texts in lists for text in texts]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda one: one.name)
+def test_a_dependency_has_a_lower_bound_and_a_pin_within_it(requirement: Requirement) -> None:
+    assert {bound.operator for bound in requirement.specifier} == {">="}
+    pin = PINS[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(pin)
+    installed = distribution(requirement.name).version.split("+")[0]
+    assert installed == pin
+
+
+def test_what_a_dependency_needs_is_pinned_as_well() -> None:
+    reached = {canonicalize_name(one.name) for one in requirements()}
+    waiting = [(one.name, extra) for one in requirements() for extra in (*one.extras, "")]
+    seen = set(waiting)
+    while waiting:
+        name, extra = waiting.pop()
+        for text in requires(name) or []:
+            one = Requirement(text)
+            # torch's libraries for GPUs are left to torch: they differ by machine.
+            if one.marker is not None and not one.marker.evaluate({"extra": extra}):
+                continue
+            inner = canonicalize_name(one.name)
+            if inner.startswith(("nvidia-", "cuda-")) or inner in ("triton", "setuptools"):
+                continue
+            reached.add(inner)
+            for next_one in ((inner, wanted) for wanted in (*one.extras, "")):
+                if next_one not in seen:
+                    seen.add(next_one)
+                    waiting.append(next_one)
+    assert reached - PINS.keys() == set()
+
+
+def test_torch_is_the_version_asked_for() -> None:
+    assert PINS[canonicalize_name("torch")] == "2.13.0"
+
+
+def test_the_import_name_is_the_distributions_name() -> None:
+    assert PROJECT["project"]["name"] == "alphagrad"
+    assert set(packages_distributions()["alphagrad"]) == {"alphagrad"}
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -1,0 +1,86 @@
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from alphagrad.tuner import leases
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import ConflictError, SpecError
+from alphagrad.tuner.knobs import list_knobs, open_commands, record_answer, request_knob
+from alphagrad.tuner.leases import Claim
+from alphagrad.tuner.messages import KnobAnswer, KnobCommand
+from alphagrad.tuner.models import StudyRow
+
+
+@pytest.fixture
+def running(database: Database, submit: Callable[..., StudyRow]) -> Claim:
+    submit(parallelism=2)
+    claimed = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
+    assert claimed is not None
+    return claimed
+
+
+def states(database: Database, trial_id: int) -> list[tuple[str, int | None, str | None]]:
+    return [(knob.state, knob.step, knob.reason) for knob in list_knobs(database, trial_id)]
+
+
+def test_a_request_waits_for_its_answer(database: Database, running: Claim) -> None:
+    trial = running.trial
+    first = request_knob(database, trial, layers="actor.*", alpha=50.0, pin=True)
+    second = request_knob(database, trial, pin=False)
+    assert (first.state, first.answered_at) == ("requested", None)
+    assert open_commands(database, [trial.id]) == [
+        (trial.id, KnobCommand(first.id, "actor.*", 50.0, True)),
+        (trial.id, KnobCommand(second.id, "*", None, False)),
+    ]
+    assert open_commands(database, [trial.id + 1]) == []
+    record_answer(database, KnobAnswer(id=first.id, applied=True, step=12))
+    record_answer(database, KnobAnswer(id=second.id, applied=False, step=13, reason="why not"))
+    assert states(database, trial.id) == [("applied", 12, None), ("rejected", 13, "why not")]
+    assert open_commands(database, [trial.id]) == []
+    answered = list_knobs(database, trial.id)[0].answered_at
+    assert answered is not None
+    assert answered >= first.requested_at
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"alpha": 0.0}, {"alpha": -1.0}, {"alpha": math.nan}, {"alpha": math.inf}]
+)
+def test_a_change_without_sense_is_refused(
+    database: Database, running: Claim, change: dict[str, Any]
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        request_knob(database, running.trial, **change)
+    assert [error.field for error in caught.value.errors] == ["alpha"]
+    assert list_knobs(database, running.trial.id) == []
+
+
+def test_a_trial_that_does_not_run_takes_no_requests(database: Database, running: Claim) -> None:
+    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    with pytest.raises(ConflictError, match="is WAITING"):
+        request_knob(database, running.trial, alpha=1.0)
+
+
+def test_what_is_open_at_the_end_is_rejected(database: Database, running: Claim) -> None:
+    trial = running.trial
+    done = request_knob(database, trial, alpha=1.0)
+    record_answer(database, KnobAnswer(id=done.id, applied=True, step=1))
+    request_knob(database, trial, alpha=2.0)
+    other = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
+    assert other is not None
+    request_knob(database, other.trial, alpha=3.0)
+    leases.finish(database, trial_id=trial.id, fence=running.fence, state="COMPLETE", value=1.0)
+    assert states(database, trial.id) == [
+        ("applied", 1, None),
+        ("rejected", None, "the trial has ended"),
+    ]
+    assert states(database, other.trial.id) == [("requested", None, None)]
+    with pytest.raises(ConflictError, match="is COMPLETE"):
+        request_knob(database, trial, alpha=1.0)
+
+
+def test_an_open_request_outlives_a_lost_worker(database: Database, running: Claim) -> None:
+    knob = request_knob(database, running.trial, alpha=2.0)
+    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    assert [command.id for _, command in open_commands(database, [running.trial.id])] == [knob.id]

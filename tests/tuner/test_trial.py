@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import math
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.tuner import Trial, UnknownTaskError, run_task
+from alphagrad.tuner.channel import PipeChannel
+from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.messages import (
+    Finished,
+    KnobAnswer,
+    KnobCommand,
+    Layers,
+    Report,
+    Trace,
+    Verdict,
+)
+from alphagrad.tuner.seeds import derive_seed
+from alphagrad.tuner.trial_process import outcome
+
+
+@pytest.mark.parametrize("value", ["0.5", b"1", True, None, [1.0]])
+def test_a_report_without_a_number_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError):
+        Trial(params={}).report(value, step=1)
+
+
+@pytest.mark.parametrize("step", [1.0, "1", None, True])
+def test_a_report_without_an_integer_step_is_refused(step: Any) -> None:
+    with pytest.raises(TypeError, match=f"step must be an integer, got {step!r}"):
+        Trial(params={}).report(0.5, step=step)
+
+
+def test_a_negative_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
+        Trial(params={}).report(0.5, step=-1)
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[PipeChannel, Connection[Any, Any]]]:
+    """A trial's channel, and the worker's end of it."""
+    ours, theirs = Pipe()
+    channel = PipeChannel(theirs)
+    yield channel, ours
+    channel.finish(Finished(state="COMPLETE"))  # else the channel ends this process
+    ours.close()
+
+
+def received(ours: Connection[Any, Any]) -> list[Any]:
+    messages = []
+    while ours.poll():
+        messages.append(ours.recv())
+    return messages
+
+
+def test_numbers_of_numpy_and_torch_are_reported_as_python_ones(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    trial.report(np.float32(0.5), step=np.int64(3))  # type: ignore[arg-type]
+    trial.report(torch.tensor(0.25), step=4)  # type: ignore[arg-type]
+    trial.report(math.inf, step=5)
+    assert received(ours) == [Report(3, 0.5), Report(4, 0.25), Report(5, math.inf)]
+
+
+def test_the_verdict_is_the_one_on_the_latest_report(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    assert not trial.should_prune()  # nothing reported: nothing to wait for
+    trial.report(1.0, step=1)
+    trial.report(2.0, step=2)
+    ours.send(Verdict(step=1, prune=False))
+    ours.send(Verdict(step=2, prune=True))
+    assert trial.should_prune()
+    assert trial.should_prune()  # asked again, it is not waited for again
+
+
+def test_a_step_reported_again_is_judged_again(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    trial.report(1.0, step=1)
+    ours.send(Verdict(step=1, prune=False))
+    assert not trial.should_prune()
+    trial.report(-1.0, step=1)
+    ours.send(Verdict(step=1, prune=True))
+    assert trial.should_prune()
+
+
+def optimizer(*names: str) -> AlphaGrad:
+    parameters = [(name, torch.nn.Parameter(torch.zeros(5))) for name in names]
+    return AlphaGrad(parameters, lr=1e-3, alpha=10.0)
+
+
+def train(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    for _ in range(steps):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.linspace(-1, 1, 5)
+        optimizer.step()
+
+
+def traces(messages: list[Any]) -> tuple[list[int], list[list[float]]]:
+    found = [message for message in messages if isinstance(message, Trace)]
+    return (
+        [step for trace in found for step in trace.steps],
+        [row for trace in found for row in trace.alpha.tolist()],
+    )
+
+
+def test_a_knob_is_applied_before_a_step_and_seen_in_its_sample(
+    line: tuple[PipeChannel, Connection[Any, Any]], until: Callable[..., object]
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    watched = optimizer("w", "b")
+    trial.watch(watched)
+    train(watched, 3)
+    ours.send(KnobCommand(id=8, layers="w", alpha=50.0, pin=True))
+    ours.send(KnobCommand(id=9, layers="nothing.*", alpha=1.0, pin=None))
+    until(lambda: len(channel.commands) == 2)
+    train(watched, 2)
+    trial.close()
+    messages = received(ours)
+    assert messages[0] == Layers(["w", "b"])
+    applied, rejected = [m for m in messages if isinstance(m, KnobAnswer)]
+    assert applied == KnobAnswer(id=8, applied=True, step=4)
+    assert (rejected.id, rejected.applied) == (9, False)
+    assert rejected.reason == "no layer matches 'nothing.*'; the layers are ['w', 'b']"
+    steps, alpha = traces(messages)
+    assert steps == [1, 2, 3, 4, 5]
+    assert alpha == [[10, 10]] * 3 + [[50, 10]] * 2
+    assert watched.pinned() == {"w": True, "b": False}
+
+
+def test_a_knob_that_comes_too_late_is_rejected(
+    line: tuple[PipeChannel, Connection[Any, Any]], until: Callable[..., object]
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    trial.watch(optimizer("w"))
+    ours.send(KnobCommand(id=1, layers="*", alpha=2.0, pin=None))
+    until(lambda: channel.commands)
+    trial.close()
+    assert received(ours)[-1] == KnobAnswer(1, applied=False, step=0, reason="the trial has ended")
+
+
+def test_an_alpha_beyond_float32_does_not_end_the_trial(
+    line: tuple[PipeChannel, Connection[Any, Any]], until: Callable[..., object]
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    watched = optimizer("w", "b")
+    trial.watch(watched)
+    ours.send(KnobCommand(id=1, layers="w", alpha=1e300, pin=None))
+    until(lambda: channel.commands)
+    train(watched, 1)
+    trial.close()
+    [answer] = [m for m in received(ours) if isinstance(m, KnobAnswer)]
+    assert not answer.applied
+    assert "1e+300" in (answer.reason or "")
+    assert watched.alphas() == {"w": 10.0, "b": 10.0}
+
+
+def test_samples_thin_out_and_carry_the_tasks_own_steps(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    watched = optimizer("w")
+    taken = 0
+    trial.watch(watched, step=lambda: 10 * taken)
+    for taken in range(1, 1101):  # noqa: B007  (the step above reads it)
+        train(watched, 1)
+    trial.close()
+    steps, _ = traces(received(ours))
+    assert steps[:3] == [10, 20, 30]
+    gaps = np.diff(steps)
+    assert (np.diff(gaps) >= 0).all()
+    assert set(gaps.tolist()) == {10, 20, 30, 40, 50}  # at most 0.5 % of the steps taken
+
+
+def test_two_optimizers_share_one_trace_and_need_different_names(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    actor, critic = optimizer("actor"), optimizer("critic")
+    trial.watch(actor)
+    train(actor, 1)
+    trial.watch(critic)
+    with pytest.raises(ValueError, match=r"\['actor'\] are watched already"):
+        trial.watch(optimizer("actor"))
+    train(critic, 1)
+    train(actor, 1)
+    trial.close()
+    messages = received(ours)
+    layers = [message.names for message in messages if isinstance(message, Layers)]
+    assert layers == [["actor"], ["actor", "critic"]]
+    assert traces(messages) == ([1, 2], [[10.0], [10.0, 10.0]])
+
+
+def test_a_task_runs_without_a_study() -> None:
+    seen = []
+    params = {"epochs": 1, "batch_size": 512, "hidden_sizes": [4]}
+    trial = Trial(params=params, seed=3)
+    seen.append(run_task("digits", params, seed=3))
+    seen.append(run_task("digits", {}, seed=99, trial=trial))
+    assert seen[0] == seen[1]
+    assert 0.0 <= seen[0] <= 1.0
+    assert trial.load_checkpoint() is None
+
+
+def test_a_task_that_is_run_alone_checks_its_parameters() -> None:
+    with pytest.raises(ValidationError, match="epochs"):
+        run_task("digits", {"epochs": 0}, seed=0)
+    with pytest.raises(UnknownTaskError, match="nonsense"):
+        run_task("nonsense", {}, seed=0)
+
+
+def test_a_checkpoint_comes_back_whole(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "new", fence=1)
+    assert store.load() is None
+    state = {"w": torch.arange(3.0), "n": 2**100, "names": ["a", None], "nested": {"x": 0.5}}
+    store.save({"w": torch.zeros(1)})
+    store.save(state)
+    loaded = store.load()
+    assert loaded is not None
+    assert torch.equal(loaded.pop("w"), torch.arange(3.0))
+    assert loaded == {name: value for name, value in state.items() if name != "w"}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["000001.pt"]
+
+
+def test_an_attempt_reads_its_own_and_earlier_checkpoints(tmp_path: Path) -> None:
+    first, second, tenth = (CheckpointStore(tmp_path, fence=fence) for fence in (1, 2, 10))
+    first.save({"by": 1})
+    assert tenth.load() == {"by": 1}
+    second.save({"by": 2})
+    assert tenth.load() == {"by": 2}
+    tenth.save({"by": 10})
+    # One that was taken for dead saves once more: its successors are not disturbed.
+    first.save({"by": 1, "late": True})
+    assert tenth.load() == {"by": 10}
+    assert second.load() == {"by": 2}
+    assert first.load() == {"by": 1, "late": True}
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, ("trapped",)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = CheckpointStore(tmp_path / "checkpoints", fence=1)
+    store.save({"trap": Trap()})
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        store.load()
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_a_save_that_was_cut_short_leaves_the_one_before(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, fence=1)
+    store.save({"step": 1})
+    (tmp_path / "000002.tmp").write_bytes(b"half")
+    with pytest.raises(Exception, match="pickle"):
+        store.save({"step": lambda: 2})
+    assert CheckpointStore(tmp_path, fence=2).load() == {"step": 1}
+
+
+def test_seeds_differ_by_study_purpose_and_trial_and_stay() -> None:
+    seeds = {
+        derive_seed(study, purpose, number)
+        for study in (0, 1)
+        for purpose in ("trial", "sampler")
+        for number in range(100)
+    }
+    assert len(seeds) == 400
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    # Written down: another value would change the results of every study that is run again.
+    assert derive_seed(1, "trial", 0) == 3_326_765_731
+    assert derive_seed(1, "sampler", 19) == 1_227_393_182
+
+
+@pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), np.array(2.0), torch.tensor([3.0])])
+def test_a_number_completes_a_trial(value: Any) -> None:
+    assert outcome(value) == Finished(state="COMPLETE", value=float(value))
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf, None, True, "1.0", b"1", [1.0], object])
+def test_anything_else_fails_it(value: Any) -> None:
+    finished = outcome(value)
+    assert (finished.state, finished.value) == ("FAIL", None)
+    assert f"returned {value!r}" in (finished.error or "")

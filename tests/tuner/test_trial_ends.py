@@ -1,0 +1,209 @@
+"""How trials end: tasks that fail, hang, die or misbehave, run by a real worker."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from optuna.trial import FrozenTrial
+
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.study_store import list_trials
+
+RunScript = Callable[..., Any]
+
+ENDS = """
+@task("end")
+def end(trial: Trial) -> float:
+    match trial.params["how"]:
+        case "number":
+            return trial.params["result"]
+        case "nan" | "inf" | "-inf" as text:
+            return float(text)
+        case "none":
+            return None
+        case "bool":
+            return True
+        case "text":
+            return "0.5"
+        case "raise":
+            raise RuntimeError("out of luck")
+        case "exit":
+            sys.exit(3)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "second time":
+            if trial.attempt == 1:
+                raise RuntimeError("not yet")
+            return 7.0
+        case "prune":
+            trial.report(0.25, step=1)
+            trial.report(0.5, step=2)
+            raise TrialPruned
+        case "prints":
+            print("from python")
+            os.system("echo from a child")
+            trial.log("from the trial")
+            assert (trial.study, trial.number, trial.attempt) == ("prints", 0, 1)
+            assert os.environ["OMP_NUM_THREADS"] == "1"
+            return 1.0
+        case "checkpoint":
+            state = trial.load_checkpoint()
+            if state is None:
+                trial.save_checkpoint({"seed": trial.seed, "x": trial.params["x"]})
+                os.kill(os.getpid(), signal.SIGKILL)
+            assert state == {"seed": trial.seed, "x": trial.params["x"]}
+            return state["x"]
+
+def main():
+    def study(how, **more):
+        return {"task": "end", "params": {"how": how} | more.pop("params", {})} | more
+
+    return run_studies({
+        "number": study("number", params={"result": 0.5}),
+        "zero": study("number", params={"result": 0}),
+        "nan": study("nan"),
+        "inf": study("inf"),
+        "minus-inf": study("-inf"),
+        "none": study("none"),
+        "bool": study("bool"),
+        "text": study("text"),
+        "raise": study("raise", retries=2),
+        "exit": study("exit"),
+        "kill": study("kill"),
+        "second": study("second time", retries=1),
+        "prune": study("prune"),
+        "prints": study("prints"),
+        "checkpoint": study(
+            "checkpoint", params={"x": {"type": "float", "low": 0, "high": 1}}, retries=1
+        ),
+    })
+"""
+
+
+def test_each_end_is_recorded_as_what_it_is(
+    run_script: RunScript,
+    settings: TunerSettings,
+    optuna_trials: Callable[[Database, str], list[FrozenTrial]],
+) -> None:
+    ended = run_script(ENDS)
+    [[state, value, error, attempt]] = ended.pop("checkpoint")
+    assert (state, error, attempt) == ("COMPLETE", None, 2)
+    assert 0.0 <= value <= 1.0
+    needed = "a finite number is needed"
+    died = "the trial's process"
+    assert ended == {
+        "number": [["COMPLETE", 0.5, None, 1]],
+        "zero": [["COMPLETE", 0.0, None, 1]],
+        "nan": [["FAIL", None, f"the task returned nan; {needed}", 1]],
+        "inf": [["FAIL", None, f"the task returned inf; {needed}", 1]],
+        "minus-inf": [["FAIL", None, f"the task returned -inf; {needed}", 1]],
+        "none": [["FAIL", None, f"the task returned None; {needed}", 1]],
+        "bool": [["FAIL", None, f"the task returned True; {needed}", 1]],
+        "text": [["FAIL", None, f"the task returned '0.5'; {needed}", 1]],
+        "raise": [["FAIL", None, "RuntimeError: out of luck", 3]],
+        "exit": [["FAIL", None, f"{died} ended with exit code 3 without a result", 1]],
+        "kill": [["FAIL", None, f"{died} was killed by signal 9 without a result", 1]],
+        "second": [["COMPLETE", 7.0, None, 2]],
+        "prune": [["PRUNED", 0.5, None, 1]],
+        "prints": [["COMPLETE", 1.0, None, 1]],
+    }
+    database = Database(settings.url)
+    for name in ended:
+        [ours] = list_trials(database, name)
+        [theirs] = optuna_trials(database, name)
+        assert (theirs.state.name, theirs.value, theirs.number) == (ours.state, ours.value, 0)
+        assert ours.told
+    [pruned] = optuna_trials(database, "prune")
+    assert pruned.intermediate_values == {1: 0.25, 2: 0.5}
+    database.dispose()
+    log = settings.log_path("raise", 0).read_text()
+    assert log.count("RuntimeError: out of luck") >= 3
+    assert "Traceback" in log
+    log = settings.log_path("prints", 0).read_text()
+    for line in ("from python\n", "from a child\n", "from the trial\n"):
+        assert line in log
+
+
+POISON = """
+@task("poison")
+def poison(trial: Trial) -> float:
+    match trial.params["kind"]:
+        case "nul":
+            raise ValueError("a" + chr(0) + "b")
+        case "surrogate":  # as in the name of a file that is not UTF-8
+            raise FileNotFoundError("caf" + chr(0xDCE9) + ".txt")
+        case "step":
+            trial.report(1.0, step=2**31)
+    return 1.0
+
+def main():
+    kinds = ["nul", "surrogate", "step", "none"]
+    return run_studies({kind: {"task": "poison", "params": {"kind": kind}} for kind in kinds})
+"""
+
+
+def test_a_trial_that_cannot_be_written_down_is_no_end_of_the_worker(
+    run_script: RunScript,
+) -> None:
+    ended = run_script(POISON, seconds=25)
+    [[state, _, error, _]] = ended["nul"]
+    assert (state, error[:13]) == ("FAIL", "ValueError: a")
+    [[state, _, error, _]] = ended["surrogate"]
+    assert (state, error[:22]) == ("FAIL", "FileNotFoundError: caf")
+    assert ended["step"][0][0] in ("COMPLETE", "FAIL")  # as the database can hold it or not
+    assert ended["none"] == [["COMPLETE", 1.0, None, 1]]
+
+
+CHILDREN = """
+@task("parent")
+def parent(trial: Trial) -> float:
+    child = subprocess.Popen(["sleep", "30"])
+    if trial.study == "forks":
+        # As gymnasium's AsyncVectorEnv does: this child has a copy of the trial's line.
+        forked = os.fork()
+        if forked == 0:
+            time.sleep(30)
+            os._exit(0)
+    path = os.environ["ALPHAGRAD_HOME"] + "/" + trial.study
+    with open(path + ".new", "w") as file:
+        file.write(f"{os.getpid()} {child.pid}")
+    os.rename(path + ".new", path)
+    match trial.study:
+        case "waits":
+            while True:
+                time.sleep(0.05)
+        case "dies" | "forks":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return 1.0
+
+def main():
+    def cancel(database):
+        if os.path.exists(os.environ["ALPHAGRAD_HOME"] + "/waits"):
+            if not get_study(database, "waits").ended:
+                cancel_study(database, "waits")
+
+    names = ["waits", "returns", "dies", "forks"]
+    return run_studies({name: {"task": "parent"} for name in names}, cancel)
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_trials_children_end_with_it(
+    run_script: RunScript,
+    settings: TunerSettings,
+    until: Callable[..., object],
+    gone: Callable[[int], bool],
+) -> None:
+    # A dead trial whose forked child still holds its line ends all the same: no 30 seconds.
+    ended = run_script(CHILDREN, seconds=25)
+    died = "the trial's process was killed by signal 9 without a result"
+    assert ended == {
+        "waits": [["FAIL", None, "the study was cancelled", 1]],
+        "returns": [["COMPLETE", 1.0, None, 1]],
+        "dies": [["FAIL", None, died, 1]],
+        "forks": [["FAIL", None, died, 1]],
+    }
+    for name in ended:
+        for pid in map(int, (settings.home / name).read_text().split()):
+            until(lambda pid=pid: gone(pid), seconds=5)

@@ -1,0 +1,467 @@
+"""Studies from submission to end, run by real workers on both databases."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from optuna.trial import FrozenTrial
+from sqlalchemy import text
+
+from alphagrad.tuner import StudySpec, leases, run_study, trial_process
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
+from alphagrad.tuner.knobs import list_knobs, request_knob
+from alphagrad.tuner.messages import TrialRequest
+from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.running_trial import RunningTrial
+from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.study_store import (
+    cancel_study,
+    create_study,
+    get_study,
+    get_trial,
+    list_trials,
+    stop_study,
+)
+from alphagrad.tuner.traces import read_trace
+from alphagrad.tuner.worker import Worker
+
+Spec = Callable[..., StudySpec]
+Submit = Callable[..., StudyRow]
+Until = Callable[..., Any]
+OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
+
+SMALL = {"epochs": 1, "batch_size": 256, "hidden_sizes": [8]}
+LAYERS = ["hidden1.weight", "hidden1.bias", "logits.weight", "logits.bias"]
+
+
+class Working:
+    """A worker in a thread of the test's process."""
+
+    def __init__(self, database: Database, settings: TunerSettings) -> None:
+        self.worker = Worker(database, settings)
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.worker.run()
+        except BaseException as error:  # noqa: BLE001  (told to the test)
+            self.error = error
+
+    def stop(self) -> None:
+        self.worker.stop()
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+
+@pytest.fixture
+def work(database: Database, settings: TunerSettings) -> Iterator[Callable[[], Working]]:
+    """Starts a worker; those still working at the test's end are stopped."""
+    started: list[Working] = []
+
+    def start() -> Working:
+        started.append(Working(database, settings))
+        return started[-1]
+
+    yield start
+    for working in started:
+        if working.alive:
+            working.stop()
+
+
+def check_books(database: Database, name: str, theirs: list[FrozenTrial]) -> None:
+    """Our table and Optuna's agree, trial by trial, and nothing is left running."""
+    ours = list_trials(database, name)
+    assert [trial.number for trial in ours] == list(range(len(ours)))
+    assert all(trial.told and trial.worker is None for trial in ours)
+    assert {trial.state for trial in ours} <= {"COMPLETE", "PRUNED", "FAIL"}
+    ended = [(trial.number, trial.state, trial.value) for trial in ours]
+    assert [(trial.number, trial.state.name, trial.value) for trial in theirs] == ended
+    for our, their in zip(ours, theirs, strict=True):
+        assert their.params.items() <= (our.params or {}).items()
+
+
+def test_a_study_ends_with_exactly_its_trials(
+    settings: TunerSettings, database: Database, spec: Spec, optuna_trials: OptunaTrials
+) -> None:
+    seen: list[int] = []
+    status = run_study(
+        spec(n_trials=5, parallelism=2),
+        settings,
+        on_progress=lambda now: seen.append(now.finished_trials),
+    )
+    assert status.row.state == "COMPLETED"
+    assert status.trials == {"COMPLETE": 5}
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 5)
+    trials = list_trials(database, "s")
+    check_books(database, "s", optuna_trials(database, "s"))
+    assert status.best is not None
+    assert status.best.value == max(trial.value or 0.0 for trial in trials)
+    assert len({trial.seed for trial in trials}) == 5
+    for trial in trials:
+        assert (trial.attempt, trial.losses) == (1, 0)
+        trace = read_trace(database, trial)
+        assert trace.layers == LAYERS
+        assert trace.steps == [1, 2, 3, 4, 5, 6]  # 1,437 images in batches of 256
+        assert np.allclose(trace.alpha, (trial.params or {})["alpha"])
+        assert np.isfinite(trace.saturation).all()
+        assert 0.0 <= trace.saturation.min() <= trace.saturation.max() <= 1.0
+        assert settings.log_path("s", trial.number or 0).exists()
+    with pytest.raises(DuplicateStudyError):
+        run_study(spec(n_trials=1), settings)
+
+
+def test_a_study_is_repeated_by_its_seed(tmp_path: Path, spec: Spec) -> None:
+    results = []
+    for place in ("a", "b"):
+        settings = TunerSettings(home=tmp_path / place, slots=1)
+        run_study(spec(n_trials=3, sampler={"type": "tpe", "n_startup_trials": 1}), settings)
+        database = Database(settings.url)
+        results.append([(t.seed, t.params, t.value) for t in list_trials(database, "s")])
+        database.dispose()
+    assert results[0] == results[1]
+    assert len({str(params) for _, params, _ in results[0]}) == 3
+
+
+def test_the_pruner_ends_a_trial_and_its_reports_stay(
+    settings: TunerSettings, database: Database, spec: Spec, optuna_trials: OptunaTrials
+) -> None:
+    pruner = {"type": "threshold", "lower": 0.999, "n_warmup_steps": 3}
+    params = spec().params | {"epochs": 50}
+    one = spec(n_trials=2, pruner=pruner).model_copy(update={"params": params})
+    assert run_study(one, settings).trials == {"PRUNED": 2}
+    theirs = optuna_trials(database, "s")
+    check_books(database, "s", theirs)
+    for trial in theirs:
+        assert list(trial.intermediate_values) == [1, 2, 3]
+        assert trial.value == trial.intermediate_values[3]
+
+
+def test_a_knob_turns_within_a_second_and_shows_in_the_trace(
+    database: Database,
+    submit: Submit,
+    work: Callable[[], Working],
+    until: Until,
+    optuna_trials: OptunaTrials,
+) -> None:
+    endless = SMALL | {"epochs": 100_000}
+    submit(name="turned", n_trials=1, params=endless | {"alpha": 10.0})
+    submit(name="adam", n_trials=1, params=endless | {"optimizer": "adam"})
+    work()
+    until(lambda: len(list_trials(database, "turned")) and len(list_trials(database, "adam")))
+    turned, adam = get_trial(database, "turned", 0), get_trial(database, "adam", 0)
+    until(lambda: read_trace(database, get_trial(database, "turned", 0)).steps)
+    knobs = [
+        request_knob(database, turned, layers="hidden1.*", alpha=50.0, pin=True),
+        request_knob(database, turned, layers="none.*", alpha=1.0),
+        request_knob(database, adam, alpha=1.0),
+    ]
+
+    def answered() -> bool:
+        rows = list_knobs(database, turned.id) + list_knobs(database, adam.id)
+        return all(row.state != "requested" for row in rows)
+
+    until(answered, seconds=5)
+    applied, unmatched = list_knobs(database, turned.id)
+    [without] = list_knobs(database, adam.id)
+    assert [applied.id, unmatched.id, without.id] == [knob.id for knob in knobs]
+    assert (applied.state, applied.reason) == ("applied", None)
+    for knob in (applied, unmatched, without):
+        assert (knob.answered_at or math.inf) - knob.requested_at < 1.0
+    assert (unmatched.state, without.state) == ("rejected", "rejected")
+    assert "no layer matches 'none.*'" in (unmatched.reason or "")
+    assert "no alpha: Adam" in (without.reason or "")
+
+    step = applied.step
+    assert step is not None
+    trace = until(
+        lambda: (
+            (found := read_trace(database, get_trial(database, "turned", 0))).steps[-1] >= step
+            and found
+        )
+    )
+    before = np.array(trace.steps) < step
+    assert before.any()
+    assert step in trace.steps
+    assert (trace.alpha[before] == 10.0).all()
+    assert (trace.alpha[~before] == [50.0, 50.0, 10.0, 10.0]).all()
+
+    for name in ("turned", "adam"):
+        cancel_study(database, name)
+        until(lambda name=name: [t.told for t in list_trials(database, name)] == [True])
+        [trial] = list_trials(database, name)
+        assert (trial.state, trial.error) == ("FAIL", "the study was cancelled")
+        assert get_study(database, name).row.state == "CANCELLED"
+        check_books(database, name, optuna_trials(database, name))
+        with pytest.raises(ConflictError, match="is CANCELLED already"):
+            stop_study(database, name)
+
+
+def test_a_stopped_study_lets_its_trials_end(
+    database: Database,
+    submit: Submit,
+    work: Callable[[], Working],
+    until: Until,
+    optuna_trials: OptunaTrials,
+) -> None:
+    submit(n_trials=50, params=SMALL | {"epochs": 30}, parallelism=2)
+    work()
+    until(lambda: get_study(database, "s").trials.get("RUNNING"))
+    status = stop_study(database, "s")
+    started = status.row.next_slot
+    until(lambda: get_study(database, "s").ended)
+    status = get_study(database, "s")
+    assert status.row.state == "COMPLETED"
+    assert status.trials == {"COMPLETE": started}
+    assert started < 50
+    check_books(database, "s", optuna_trials(database, "s"))
+
+
+def test_a_study_out_of_time_starts_no_more_trials(
+    settings: TunerSettings, database: Database, spec: Spec, optuna_trials: OptunaTrials
+) -> None:
+    status = run_study(spec(n_trials=10_000, timeout=1.0), settings)
+    assert status.row.state == "COMPLETED"
+    assert set(status.trials) == {"COMPLETE"}
+    assert 1 <= status.finished_trials < 1000
+    assert (status.row.finished_at or 0) - (status.row.started_at or 0) >= 1.0
+    check_books(database, "s", optuna_trials(database, "s"))
+
+
+def test_a_study_whose_trials_all_fail_has_failed(settings: TunerSettings, spec: Spec) -> None:
+    params = {"env_id": "NoSuchGame-v0", "total_timesteps": 20, "learning_starts": 10}
+    status = run_study(spec(task="dqn", n_trials=2, params=params), settings)
+    assert (status.row.state, status.best) == ("FAILED", None)
+    assert status.trials == {"FAIL": 2}
+
+
+def test_another_worker_goes_on_from_the_checkpoint(
+    database: Database,
+    settings: TunerSettings,
+    submit: Submit,
+    work: Callable[[], Working],
+    until: Until,
+    optuna_trials: OptunaTrials,
+) -> None:
+    submit(n_trials=1, params=SMALL | {"epochs": 60})
+    first = work()
+    until(lambda: [t for t in optuna_trials(database, "s") if len(t.intermediate_values) >= 3])
+    first.stop()
+    [trial] = list_trials(database, "s")
+    assert (trial.state, trial.worker, trial.losses) == ("WAITING", None, 0)
+    work()
+    until(lambda: get_study(database, "s").ended)
+    [trial] = list_trials(database, "s")
+    assert (trial.state, trial.attempt, trial.number) == ("COMPLETE", 2, 0)
+    assert "resumed after epoch" in settings.log_path("s", 0).read_text()
+    trace = read_trace(database, trial)
+    assert (trace.steps[0], trace.steps[-1]) == (1, 360)
+    gaps = np.diff(trace.steps)
+    assert gaps.min() == 1
+    assert gaps.max() <= 7  # at most an epoch is missing where the worker changed
+    [theirs] = optuna_trials(database, "s")
+    assert list(theirs.intermediate_values) == list(range(1, 61))
+    check_books(database, "s", [theirs])
+
+
+def descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def test_kill_minus_nine_in_the_middle_of_a_study(
+    database: Database,
+    environment: dict[str, str],
+    submit: Submit,
+    until: Until,
+    gone: Callable[[int], bool],
+    optuna_trials: OptunaTrials,
+) -> None:
+    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 25} | ALPHA)
+    command = [str(Path(sys.executable).with_name("alphagrad")), "worker"]
+
+    def middle() -> bool:
+        trials = get_study(database, "s").trials
+        return bool(trials.get("COMPLETE") and trials.get("RUNNING") and trials.get("QUEUED"))
+
+    with subprocess.Popen(command, env=environment) as killed:
+        try:
+            until(middle)
+            children = descendants(killed.pid)
+        finally:
+            killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    left = get_study(database, "s").trials
+    assert left["RUNNING"] >= 1
+    assert len(children) >= 2  # the forkserver and a trial at least
+    for pid in children:
+        until(lambda pid=pid: gone(pid), seconds=5)
+
+    with subprocess.Popen(command, env=environment) as second:
+        try:
+            until(lambda: get_study(database, "s").ended)
+        finally:
+            second.send_signal(signal.SIGTERM)
+    assert second.returncode == 0
+    status = get_study(database, "s")
+    assert status.row.state == "COMPLETED"
+    assert status.trials == {"COMPLETE": 6}
+    trials = list_trials(database, "s")
+    assert sum(trial.losses for trial in trials) == left["RUNNING"]
+    assert sorted(trial.slot for trial in trials) == list(range(6))
+    check_books(database, "s", optuna_trials(database, "s"))
+
+
+ALPHA = {"alpha": {"type": "float", "low": 1.0, "high": 100.0, "log": True}}
+
+
+def run_claimed(
+    database: Database, settings: TunerSettings, storage: OptunaStorage, spec: StudySpec
+) -> tuple[RunningTrial, leases.Claim]:
+    """Claim and start one trial as a worker does."""
+    claimed = leases.claim(database, worker="one", lease_seconds=60, tasks=["digits"])
+    assert claimed is not None
+    study_id = claimed.study.optuna_study_id
+    assert study_id is not None
+    asked = storage.ask(spec, optuna_study_id=study_id, slot=0, resumed=False)
+    leases.record_ask(database, claimed, asked)
+    request = TrialRequest(
+        study=spec.name,
+        number=asked.number,
+        task=spec.task,
+        seed=asked.seed,
+        params=asked.params,
+        attempt=1,
+        fence=claimed.fence,
+        log_path=str(settings.log_path(spec.name, asked.number)),
+        checkpoint_dir=str(settings.checkpoint_dir(claimed.study.id, 0)),
+    )
+    running = RunningTrial(
+        database,
+        storage,
+        claimed=claimed,
+        spec=spec,
+        study=storage.study(spec, number=asked.number),
+        request=request,
+        context=trial_process.forkserver(),
+    )
+    return running, claimed
+
+
+def test_what_comes_after_another_worker_finished_the_trial_is_refused(
+    database: Database, settings: TunerSettings, optuna_storage: OptunaStorage, spec: Spec,
+    until: Until, optuna_trials: OptunaTrials,
+) -> None:  # fmt: skip
+    one = spec(n_trials=1, params={**SMALL, "optimizer": "adam"})  # no trace to be refused first
+    create_study(database, optuna_storage, one)
+    # A worker whose machine slept: it reads its trial's report when another has done the trial.
+    running, claimed = run_claimed(database, settings, optuna_storage, one)
+    try:
+        with database.write() as session:
+            session.execute(text("UPDATE alphagrad_trials SET lease_expires_at = 1"))
+        assert leases.reap(database) == 1
+        other = leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
+        assert other is not None
+        identity = {"trial_id": other.trial.id, "fence": other.fence}
+        leases.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
+        optuna_storage.tell(one, number=0, state="COMPLETE", value=0.5)
+        with pytest.raises(StaleFenceError):
+            until(running.handle_messages, seconds=10)
+    finally:
+        running.kill()
+    assert claimed.trial.id == other.trial.id
+    [theirs] = optuna_trials(database, "s")
+    assert (theirs.value, theirs.intermediate_values) == (0.5, {})
+
+
+def test_a_report_with_an_old_fence_changes_nothing(
+    database: Database, settings: TunerSettings, optuna_storage: OptunaStorage, spec: Spec,
+    until: Until, optuna_trials: OptunaTrials,
+) -> None:  # fmt: skip
+    one = spec(n_trials=1, params={**SMALL, "optimizer": "adam"})  # no trace to be refused first
+    create_study(database, optuna_storage, one)
+    running, claimed = run_claimed(database, settings, optuna_storage, one)
+    try:
+        leases.give_back(database, trial_id=claimed.trial.id, fence=claimed.fence)
+        assert leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
+        with pytest.raises(StaleFenceError):
+            until(running.handle_messages, seconds=10)
+    finally:
+        running.kill()
+    [theirs] = optuna_trials(database, "s")
+    assert theirs.intermediate_values == {}
+
+
+def test_a_cancelled_study_leaves_nothing_running_in_optuna(
+    database: Database, submit: Submit, spec: Spec, optuna_storage: OptunaStorage,
+    work: Callable[[], Working], until: Until, optuna_trials: OptunaTrials,
+) -> None:  # fmt: skip
+    row = submit(n_trials=1)
+    # A worker died between Optuna's ask and our record of it, and the study is cancelled then.
+    leases.claim(database, worker="dead", lease_seconds=-1, tasks=["digits"])
+    assert row.optuna_study_id is not None
+    optuna_storage.ask(spec(), optuna_study_id=row.optuna_study_id, slot=0, resumed=False)
+    cancel_study(database, "s")
+    work()
+    until(lambda: get_study(database, "s").trials == {"FAIL": 1})
+    until(lambda: [t.state.name for t in optuna_trials(database, "s")] == ["FAIL"], seconds=3)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_study_survives_a_server_that_drops_its_connections(
+    database: Database,
+    submit: Submit,
+    work: Callable[[], Working],
+    until: Until,
+    optuna_trials: OptunaTrials,
+) -> None:
+    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 20} | ALPHA)
+    working = work()
+    server = Database(database.url.render_as_string(hide_password=False))
+    cut = 0
+
+    def cut_all() -> bool:
+        nonlocal cut
+        assert working.alive, repr(working.error)
+        with server.engine.connect() as connection:
+            cut += len(
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                ).all()
+            )
+        return cut >= 60
+
+    until(cut_all)
+    server.dispose()
+    until(lambda: get_study(database, "s").ended)
+    assert get_study(database, "s").trials == {"COMPLETE": 6}
+    check_books(database, "s", optuna_trials(database, "s"))

@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.keys import KeyCheck, hash_key
 from alphagrad.api.problems import problem
-from alphagrad.tuner.errors import SettingsError
 
 COOKIE = "alphagrad_session"
 SESSION_SECONDS = 30 * 24 * 3600
@@ -100,14 +99,12 @@ class RequireKey:
 
 def _secret(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    if not path.exists() or path.stat().st_size < SECRET_BYTES:
+        path.unlink(missing_ok=True)
         # Whole before it has its name: a crash must not leave an empty secret.
         with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # readable by its owner alone
             file.write(secrets.token_bytes(SECRET_BYTES))
             file.flush()
             with suppress(FileExistsError):  # another process was first
                 os.link(file.name, path)
-    secret = path.read_bytes()
-    if len(secret) < SECRET_BYTES:
-        raise SettingsError(f"{path} is damaged: delete it, and all log in again")
-    return secret
+    return path.read_bytes()

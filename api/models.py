@@ -6,16 +6,16 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.models import KnobRow, TrialRow
-from alphagrad.tuner.spec import check_text
 from alphagrad.tuner.study_store import StudyStatus
+from alphagrad.tuner.text import Text
 from alphagrad.tuner.traces import AlphaTrace
 
 Item = TypeVar("Item")
@@ -114,19 +114,12 @@ class AlphaTraceOut(BaseModel):
         )
 
 
-def _storable(text: str) -> str:
-    check_text(text)
-    return text
-
-
 class AlphaPatch(BaseModel):
     """A turn of the knob."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    layers: Annotated[str, AfterValidator(_storable)] = Field(
-        default="*", min_length=1, max_length=500, description="a glob on names"
-    )
+    layers: Text = Field(default="*", min_length=1, max_length=500, description="a glob on names")
     alpha: float | None = Field(default=None, description="the new steepness; null leaves it")
     pin: bool | None = Field(
         default=None,

@@ -28,7 +28,7 @@ def is_built() -> bool:
 
 def needs() -> str:
     """Say what the kernel needs, for an error's text."""
-    if _kernels is None:
+    if not is_built():
         return "the native kernel was not built; install alphagrad where a C compiler is"
     return "all tensors must be contiguous, on the CPU, and of one type: float32, float64, bfloat16"
 
@@ -48,7 +48,7 @@ def addresses(
         none, and the number of elements.
     """
     dtype = params[0].dtype
-    if _kernels is None or dtype not in _DTYPES or torch.compiler.is_compiling():
+    if not is_built() or dtype not in _DTYPES or torch.compiler.is_compiling():
         return None
     rows: list[int] = []
     for p, g, b in zip(params, grads, buffers or repeat(None), strict=False):
@@ -83,11 +83,10 @@ def step(
     underflow. As many threads run as ``torch.get_num_threads()`` says; the result is the same with
     any number.
     """
-    per_tensor = isinstance(alpha, Tensor)
     _kernels.step(
         table,
         alpha.data_ptr() if isinstance(alpha, Tensor) else 0,
-        0.0 if per_tensor else alpha,
+        0.0 if isinstance(alpha, Tensor) else alpha,
         saturation.data_ptr(),
         skipped.data_ptr(),
         lr,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import deque
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from alphagrad.tuner.messages import FromTrial, KnobCommand, ToTrial, Verdict
+from alphagrad.tuner.messages import FromTrial, KnobCommand, Report, ToTrial, Verdict
 
 EXIT_ORPHANED = 75  # EX_TEMPFAIL: the worker is gone, so nobody could record a result
 
@@ -22,8 +23,8 @@ class Channel(Protocol):
     def send(self, message: FromTrial) -> None:
         """Send without waiting for an answer."""
 
-    def wait_for_verdict(self, step: int) -> bool:
-        """Wait for the pruner's verdict on the report at ``step``."""
+    def wait_for_verdict(self) -> bool:
+        """Wait for the pruner's verdict on the latest report."""
 
 
 class NullChannel:
@@ -35,7 +36,7 @@ class NullChannel:
     def send(self, message: FromTrial) -> None:
         """Drop the message."""
 
-    def wait_for_verdict(self, step: int) -> bool:
+    def wait_for_verdict(self) -> bool:
         """Nobody prunes."""
         return False
 
@@ -51,7 +52,8 @@ class PipeChannel:
         self.commands: deque[KnobCommand] = deque()
         self._connection = connection
         self._send_lock = threading.Lock()
-        self._verdicts: dict[int, bool] = {}
+        self._reports = self._verdicts = 0
+        self._prune = False
         self._arrived = threading.Condition()
         self._finished = False
         threading.Thread(target=self._read, name="alphagrad-channel", daemon=True).start()
@@ -60,18 +62,16 @@ class PipeChannel:
         """Send without waiting for an answer."""
         try:
             with self._send_lock:
+                self._reports += isinstance(message, Report)
                 self._connection.send(message)
         except BrokenPipeError:
-            os._exit(EXIT_ORPHANED)
+            _end_orphaned()
 
-    def wait_for_verdict(self, step: int) -> bool:
-        """Wait for the pruner's verdict on the report at ``step``."""
+    def wait_for_verdict(self) -> bool:
+        """Wait for the pruner's verdict on the latest report."""
         with self._arrived:
-            self._arrived.wait_for(lambda: step in self._verdicts)
-            prune = self._verdicts[step]
-            self._verdicts.clear()
-            self._verdicts[step] = prune
-        return prune
+            self._arrived.wait_for(lambda: self._verdicts == self._reports)
+            return self._prune
 
     def finish(self, message: FromTrial) -> None:
         """Send the last message; from now on a closed line is no reason to stop at once."""
@@ -85,10 +85,18 @@ class PipeChannel:
             except (EOFError, OSError):
                 if self._finished:
                     return
-                os._exit(EXIT_ORPHANED)
+                _end_orphaned()
             if isinstance(message, Verdict):
                 with self._arrived:
-                    self._verdicts[message.step] = message.prune
+                    self._verdicts += 1
+                    self._prune = message.prune
                     self._arrived.notify_all()
             else:
                 self.commands.append(message)
+
+
+def _end_orphaned() -> NoReturn:
+    """End this process and what it started, if it leads a group of its own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(EXIT_ORPHANED)

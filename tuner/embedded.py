@@ -42,22 +42,30 @@ def run_study(
     """
     settings = settings or TunerSettings()
     database = Database(settings.url)
-    migrate(database)
+    try:
+        migrate(database)
+        _submit(database, spec)
+        worker = Worker(database, settings, study=spec.name)
+        next_call = 0.0
+
+        def tick() -> None:
+            nonlocal next_call
+            if on_progress is not None and time.monotonic() >= next_call:
+                next_call = time.monotonic() + PROGRESS_SECONDS
+                on_progress(get_study(database, spec.name))
+
+        worker.run(on_tick=tick)
+        status = get_study(database, spec.name)
+        if on_progress is not None:
+            on_progress(status)
+        return status
+    finally:
+        database.dispose()
+
+
+def _submit(database: Database, spec: StudySpec) -> None:
     optuna_storage = OptunaStorage(database)
-    create_study(database, optuna_storage, spec)
-    optuna_storage.dispose()
-    worker = Worker(database, settings, study=spec.name)
-    next_call = 0.0
-
-    def tick() -> None:
-        nonlocal next_call
-        if on_progress is not None and time.monotonic() >= next_call:
-            next_call = time.monotonic() + PROGRESS_SECONDS
-            on_progress(get_study(database, spec.name))
-
-    worker.run(on_tick=tick)
-    status = get_study(database, spec.name)
-    if on_progress is not None:
-        on_progress(status)
-    database.dispose()
-    return status
+    try:
+        create_study(database, optuna_storage, spec)
+    finally:
+        optuna_storage.dispose()

@@ -36,7 +36,7 @@ def request_knob(
 
     Raises:
         SpecError: no change asked for, or an α that a float32 cannot hold.
-        ConflictError: the trial is not running, or no layer of it matches.
+        ConflictError: the trial is not running.
     """
     if alpha is None and pin is None:
         raise SpecError([FieldError("alpha", None, "give alpha, pin or both")])

@@ -19,6 +19,7 @@ from alphagrad.tuner.knobs import reject_open_knobs
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import FINISHED, OPEN_STUDY, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
+from alphagrad.tuner.text import clean_text
 
 MAX_LOSSES = 20
 """A trial whose worker died so often is given up: it may be what kills the workers."""
@@ -164,7 +165,8 @@ def reap(database: Database) -> int:
 
 def release(session: Session, trial: TrialRow) -> None:
     """Give a trial back: it waits for its next attempt, unless its study is over."""
-    study = session.get_one(StudyRow, trial.study_id)
+    # Locked against a stop or cancellation at this moment, which ends the trials that wait.
+    study = session.get_one(StudyRow, trial.study_id, with_for_update={"read": True})
     if study.state in OPEN_STUDY:
         trial.state = "WAITING"
         trial.worker = None
@@ -207,6 +209,18 @@ def record_ask(database: Database, claimed: Claim, asked: AskedTrial) -> None:
             trial.params = asked.params
 
     database.retry(attempt)
+
+
+def check(database: Database, *, trial_id: int, fence: int) -> None:
+    """Make sure that a lease still holds, before a write elsewhere.
+
+    Raises:
+        StaleFenceError: it was lost.
+    """
+    with database.read() as session:
+        state = select(TrialRow.state).where(TrialRow.id == trial_id, TrialRow.fence == fence)
+        if session.scalar(state) != "RUNNING":
+            raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
 
 
 def give_back(database: Database, *, trial_id: int, fence: int) -> None:
@@ -253,7 +267,7 @@ def finish(
         trial = held(session, trial_id, fence)
         if state == "FAIL":
             trial.failures += 1
-            trial.error = error
+            trial.error = None if error is None else clean_text(error)
             if trial.failures <= retries:
                 release(session, trial)
                 return trial.state == "FAIL"
@@ -273,7 +287,7 @@ def _end(
 ) -> None:
     trial.state = state
     trial.value = value
-    trial.error = error
+    trial.error = None if error is None else clean_text(error)
     trial.worker = None
     trial.lease_expires_at = None
     trial.finished_at = session.scalar(select(db_now()))

@@ -39,9 +39,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Worker to trial: the pruner's answer to the report at ``step``."""
+    """Worker to trial: the pruner's answer; each report gets one, in their order."""
 
-    step: int
     prune: bool
 
 

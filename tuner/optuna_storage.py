@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
+from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import suggest
 from alphagrad.tuner.spec import StudySpec
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 SLOT = "alphagrad:slot"
 
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
@@ -31,6 +37,21 @@ class AskedTrial:
     number: int
     seed: int
     params: dict[str, Any]
+
+
+def _database_errors(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let the database's own errors through: Optuna wraps some of them in one of its own."""
+
+    @wraps(method)
+    def unwrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except StorageInternalError as error:
+            if isinstance(error.__cause__, DBAPIError):
+                raise error.__cause__ from None
+            raise
+
+    return unwrapped
 
 
 class OptunaStorage:
@@ -61,6 +82,7 @@ class OptunaStorage:
         self.rdb.scoped_session.remove()
         self.rdb.engine.dispose()
 
+    @_database_errors
     def has_study(self, name: str) -> bool:
         """Whether Optuna knows a study of this name, ours or not."""
         try:
@@ -69,6 +91,7 @@ class OptunaStorage:
             return False
         return True
 
+    @_database_errors
     def create_study(self, spec: StudySpec) -> int:
         """Create the study, or find it, and return Optuna's id of it."""
         optuna.create_study(
@@ -79,6 +102,7 @@ class OptunaStorage:
         )
         return self._storage.get_study_id_from_name(spec.name)
 
+    @_database_errors
     def ask(self, spec: StudySpec, *, optuna_study_id: int, slot: int, resumed: bool) -> AskedTrial:
         """Create a slot's trial and draw its values.
 
@@ -103,6 +127,7 @@ class OptunaStorage:
         trial.set_user_attr("seed", seed)
         return AskedTrial(optuna_trial_id=trial_id, number=number, seed=seed, params=params)
 
+    @_database_errors
     def study(self, spec: StudySpec, *, number: int) -> optuna.Study:
         """Optuna's study for the needs of one trial, with the sampler and pruner of the spec."""
         # A study object caches the trials it has seen, so every trial gets a new one.
@@ -113,12 +138,21 @@ class OptunaStorage:
             pruner=build_pruner(spec.pruner),
         )
 
+    @_database_errors
     def report(self, study: optuna.Study, optuna_trial_id: int, *, step: int, value: float) -> bool:
-        """Record an intermediate value, and ask the pruner whether the trial should stop."""
-        # Not Trial.report(): a resumed trial reports steps again, and the later value counts.
-        self._storage.set_trial_intermediate_value(optuna_trial_id, step, value)
+        """Record an intermediate value, and ask the pruner whether the trial should stop.
+
+        Raises:
+            StaleFenceError: the trial has ended, so another worker has finished it.
+        """
+        try:
+            # Not Trial.report(): a resumed trial reports steps again, and the later value counts.
+            self._storage.set_trial_intermediate_value(optuna_trial_id, step, value)
+        except UpdateFinishedTrialError as error:
+            raise StaleFenceError(str(error)) from None
         return study.pruner.prune(study, self._storage.get_trial(optuna_trial_id))
 
+    @_database_errors
     def tell(self, spec: StudySpec, *, number: int, state: str, value: float | None) -> None:
         """Record a trial's end; telling it again changes nothing."""
         try:
@@ -131,6 +165,7 @@ class OptunaStorage:
         except UpdateFinishedTrialError:
             return  # another worker told it at the same moment
 
+    @_database_errors
     def fail_orphans(self, spec: StudySpec) -> None:
         """End trials of a finished study that no slot knows: their worker died while asking."""
         study = optuna.load_study(study_name=spec.name, storage=self._storage)

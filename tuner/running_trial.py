@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
 from optuna import Study
@@ -72,6 +73,11 @@ class RunningTrial:
         self._process, self.line = trial_process.start(context, request)
 
     @property
+    def signs(self) -> list[Connection[ToTrial, FromTrial] | int]:
+        """What to wait on: the line, and the process's end."""
+        return [self.line, self._process.sentinel]
+
+    @property
     def has_unhandled(self) -> bool:
         """Whether a message was read and, after a database error, is still to be written."""
         return self._unhandled is not None
@@ -93,7 +99,10 @@ class RunningTrial:
             if self._unhandled is None:
                 try:
                     if not self.line.poll():
-                        return False
+                        # A child that the trial forked may hold the line open after its death.
+                        if self._process.exitcode is None or self.line.poll():
+                            return False
+                        raise EOFError
                     self._unhandled = self.line.recv()
                 except (EOFError, OSError):
                     self._unhandled = self._death()
@@ -125,11 +134,12 @@ class RunningTrial:
     def _handle(self, message: FromTrial) -> bool:
         match message:
             case Report():
+                leases.check(self._database, trial_id=self.id, fence=self.fence)
                 prune = self._optuna.report(
                     self._study, self._optuna_trial_id, step=message.step, value=message.value
                 )
                 self._last_report = message.value
-                self._send(Verdict(step=message.step, prune=prune))
+                self._send(Verdict(prune=prune))
             case Layers():
                 traces.record_layers(
                     self._database, trial_id=self.id, fence=self.fence, names=message.names

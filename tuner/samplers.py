@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Literal
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,5 +58,7 @@ def build_sampler(spec: SamplerSpec, *, study_seed: int, number: int) -> BaseSam
         case Random():
             return optuna.samplers.RandomSampler(seed=seed)
         case QMC():
-            # One sequence for the whole study: every ask takes its next point.
-            return optuna.samplers.QMCSampler(scramble=True, seed=study_seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                # One sequence for the whole study: every ask takes its next point.
+                return optuna.samplers.QMCSampler(scramble=True, seed=study_seed)

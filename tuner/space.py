@@ -17,11 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-Scalar = bool | int | float | str
+from alphagrad.tuner.text import Text
+
+Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Text
+"""JSON has no NaN and no infinities, and PostgreSQL refuses them in it."""
 
 
 class _Dimension(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     when: dict[str, Scalar | list[Scalar]] | None = Field(
         default=None,
@@ -113,7 +116,7 @@ def _kind(value: Any) -> str:
     return "constant"
 
 
-Constant = Scalar | list[Any] | None
+Constant = Scalar | list[Scalar] | None
 
 Parameter = Annotated[
     Annotated[FloatDimension, Tag("float")]

@@ -15,6 +15,7 @@ from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import UnknownTaskError, get_task
 from alphagrad.tuner.samplers import TPE, SamplerSpec
 from alphagrad.tuner.space import Parameter, dimensions, probe_points
+from alphagrad.tuner.text import Text
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -40,9 +41,9 @@ class StudySpec(BaseModel):
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Unique in the database: letters, digits, ``.``, ``_`` and ``-``."""
-    task: str
+    task: Text
     """The name of a registered task."""
-    params: dict[str, Parameter] = Field(default_factory=dict)
+    params: dict[Text, Parameter] = Field(default_factory=dict)
     """A plain value is a constant, an object is a dimension to search."""
     direction: Literal["minimize", "maximize"] = "maximize"
     sampler: SamplerSpec = Field(default_factory=TPE)
@@ -61,34 +62,11 @@ class StudySpec(BaseModel):
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     """How often a trial that failed is tried again; a lost worker does not count."""
 
-    @field_validator("task", "params", mode="before")
-    @classmethod
-    def _text_can_be_stored(cls, value: Any) -> Any:
-        check_text(value)
-        return value
-
     @field_validator("params")
     @classmethod
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
         dimensions(params)
         return params
-
-
-def check_text(value: Any) -> None:
-    """Check that all text in a value can be stored and sent: no NUL, no lone surrogate.
-
-    Raises:
-        ValueError: names the text.
-    """
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            check_text(key)
-            check_text(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            check_text(inner)
-    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
-        raise ValueError(f"text must hold no NUL and no lone surrogate, got {value!a}")
 
 
 def parse_spec(data: Mapping[str, Any]) -> StudySpec:

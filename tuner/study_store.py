@@ -189,8 +189,6 @@ def _close(database: Database, name: str, *, state: str, error: str) -> StudySta
         if row.state in ENDED_STUDY:
             raise ConflictError(f"study {name!r} is {row.state} already")
         row.state = state
-        if state in ENDED_STUDY:
-            row.finished_at = db_now()
         leases.give_up_waiting(session, row, error=error)
         session.flush()
         session.refresh(row)
@@ -210,22 +208,31 @@ def settle(database: Database) -> list[StudyStatus]:
     def attempt(session: Session) -> list[StudyStatus]:
         ended = []
         for row in session.scalars(
-            select(StudyRow).where(StudyRow.state.in_((*OPEN_STUDY, "STOPPING"))).with_for_update()
+            select(StudyRow)
+            .where(
+                StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
+                StudyRow.finished_at.is_(None),
+            )
+            .order_by(StudyRow.id)
+            .with_for_update()
         ).all():
             timeout = row.spec["timeout"]
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:
                 row.state = "STOPPING"
                 leases.give_up_waiting(session, row, error="the study ran out of time")
-            if row.state != "STOPPING" and row.next_slot < row.n_trials:
+            if row.state in OPEN_STUDY and row.next_slot < row.n_trials:
                 continue
             of_study = TrialRow.study_id == row.id
             open_ = (TrialRow.state.in_(UNFINISHED)) | (TrialRow.told.is_(False))
             if session.scalar(select(TrialRow.id).where(of_study, open_).limit(1)) is not None:
                 continue
-            good = select(TrialRow.id).where(of_study, TrialRow.state.in_(("COMPLETE", "PRUNED")))
-            gave_value = session.scalar(good.limit(1)) is not None
-            row.state = "COMPLETED" if gave_value or row.next_slot == 0 else "FAILED"
+            if row.state != "CANCELLED":
+                good = select(TrialRow.id).where(
+                    of_study, TrialRow.state.in_(("COMPLETE", "PRUNED"))
+                )
+                gave_value = session.scalar(good.limit(1)) is not None
+                row.state = "COMPLETED" if gave_value or row.next_slot == 0 else "FAILED"
             row.finished_at = now
             session.flush()
             ended.append(_status(session, row))

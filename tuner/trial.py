@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from alphagrad.scheduler import AlphaScheduler
 
 
+STEPS = 2**31
+
+
 class Trial:
     """One run of a task, as the task sees it.
 
@@ -61,27 +64,28 @@ class Trial:
         self._channel = channel or NullChannel()
         self._checkpoints = checkpoints
         self._watcher = Watcher(self._channel)
-        self._reported_step: int | None = None
+        self._has_reported = False
 
     def report(self, value: float, step: int) -> None:
         """Report the objective's value so far.
 
         Args:
             value: the value; NaN and infinities are recorded as they are.
-            step: where training stands, not negative. A step reported twice keeps the last value.
+            step: where training stands, in [0, 2³¹), as Optuna stores it. A step reported twice
+                keeps the last value.
 
         Raises:
             TypeError: ``value`` is not a number, or ``step`` not an integer.
-            ValueError: ``step`` is negative.
+            ValueError: ``step`` is out of its range.
         """
         if isinstance(value, str | bytes | bool):
             raise TypeError(f"report: the value must be a number, got {value!r}")
         if isinstance(step, bool) or not hasattr(step, "__index__"):
             raise TypeError(f"report: the step must be an integer, got {step!r}")
-        if step < 0:
-            raise ValueError(f"report: the step must not be negative, got {step}")
-        self._reported_step = int(step)
+        if not 0 <= step < STEPS:
+            raise ValueError(f"report: the step must be in [0, {STEPS}), got {step}")
         self._channel.send(Report(step=int(step), value=float(value)))
+        self._has_reported = True
 
     def should_prune(self) -> bool:
         """Whether the pruner wants the trial stopped, judged by its latest report.
@@ -89,9 +93,7 @@ class Trial:
         Waits for the worker's verdict, a few milliseconds. A task that obeys raises
         :class:`alphagrad.tuner.TrialPruned`.
         """
-        if self._reported_step is None:
-            return False
-        return self._channel.wait_for_verdict(self._reported_step)
+        return self._has_reported and self._channel.wait_for_verdict()
 
     def watch(
         self,
@@ -126,6 +128,8 @@ class Trial:
                 ``weights_only=True``.
         """
         if self._checkpoints is not None:
+            # The trace must reach as far as the checkpoint, from where a later attempt goes on.
+            self._watcher.flush()
             self._checkpoints.save(state)
 
     def load_checkpoint(self) -> dict[str, Any] | None:

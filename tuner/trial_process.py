@@ -57,10 +57,11 @@ def start(
 
 def kill(process: ForkServerProcess) -> None:
     """End a trial's process and all it started."""
-    if process.pid is not None and process.is_alive():
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
+    assert process.pid is not None
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # also what outlives the process itself
+    except ProcessLookupError:
+        if process.is_alive():
             process.kill()  # it has not made its own group yet
     process.join()
 
@@ -131,8 +132,11 @@ def _log_to(path: Path) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)
-    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(  # noqa: SIM115  (open as long as the process lives)
+            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)
     faulthandler.enable()
 
 

@@ -56,7 +56,7 @@ class Watcher:
         names = optimizer.layer_names()
         if clash := sorted(set(names) & set(self._layers)):
             raise ValueError(f"layers {clash} are watched already; name the parameters apart")
-        self._flush()  # samples so far have fewer layers
+        self.flush()  # samples so far have fewer layers
         self._layers += names
         self._channel.send(Layers(names=list(self._layers)))
         self._optimizers.append(optimizer)
@@ -68,7 +68,7 @@ class Watcher:
 
     def close(self) -> None:
         """Send the samples still held, and reject the commands that came too late."""
-        self._flush()
+        self.flush()
         while self._channel.commands:
             self._answer(self._channel.commands.popleft(), reason="the trial has ended")
 
@@ -90,7 +90,7 @@ class Watcher:
         self._alpha = None
         self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
-            self._flush()
+            self.flush()
 
     def _packed(self, which: int) -> Tensor:
         import torch
@@ -98,7 +98,8 @@ class Watcher:
         # One concatenation on the device; nothing waits for it before the flush.
         return torch.cat([optimizer.packed()[which] for optimizer in self._optimizers])
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send the samples held so far."""
         self._flushed_at = time.monotonic()
         if not self._samples:
             return

@@ -96,7 +96,8 @@ class Worker:
         if not self._running:
             self._stop.wait(POLL_SECONDS)
         elif not any(running.has_unhandled for running in self._running.values()):
-            wait([running.line for running in self._running.values()], timeout=POLL_SECONDS)
+            signs = [sign for running in self._running.values() for sign in running.signs]
+            wait(signs, timeout=POLL_SECONDS)
         ended = [self._attend(running) for running in list(self._running.values())]
         now = time.monotonic()
         if self._running and now >= self._next_poll:
@@ -115,9 +116,20 @@ class Worker:
         except StaleFenceError as error:
             logger.warning("%s: %s; another worker goes on with it", running.title, error)
             over = True
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_outage(error):
+                raise
+            over = self._give_up(running, error)
         if over:
             self._forget(running)
         return over
+
+    def _give_up(self, running: RunningTrial, error: Exception) -> bool:
+        """End a trial that sent what cannot be written down; the others go on."""
+        logger.error("%s sent what cannot be recorded", running.title, exc_info=error)
+        with suppress(StaleFenceError):
+            running.fail(f"the trial sent what cannot be recorded: {error}")
+        return True
 
     def _forget(self, running: RunningTrial) -> None:
         running.kill()
@@ -248,8 +260,10 @@ class Worker:
 
     def _give_all_back(self) -> None:
         for running in list(self._running.values()):
-            self._forget(running)
             try:
+                if self._attend(running):
+                    continue  # it had just ended
+                self._forget(running)
                 leases.give_back(self._database, trial_id=running.id, fence=running.fence)
             except (StaleFenceError, DBAPIError) as error:
                 logger.warning("%s was not given back: %s", running.title, error)

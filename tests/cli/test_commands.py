@@ -41,7 +41,7 @@ def test_run_ends_with_a_table_of_its_trials(ran: Path) -> None:
 def test_a_second_run_of_the_name_is_refused(ran: Path, tiny: Path, alphagrad: Command) -> None:
     line = one_line(alphagrad("run", str(tiny), "--home", str(ran)))
     assert "'tiny'" in line
-    assert "--name" in line
+    assert "choose another name" in line
 
 
 def test_ls_and_show_see_what_was_run(ran: Path, alphagrad: Command) -> None:

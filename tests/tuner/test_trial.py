@@ -84,8 +84,8 @@ def test_the_verdict_is_the_one_on_the_latest_report(
     assert not trial.should_prune()  # nothing reported: nothing to wait for
     trial.report(1.0, step=1)
     trial.report(2.0, step=2)
-    ours.send(Verdict(step=1, prune=False))
-    ours.send(Verdict(step=2, prune=True))
+    ours.send(Verdict(prune=False))
+    ours.send(Verdict(prune=True))
     assert trial.should_prune()
     assert trial.should_prune()  # asked again, it is not waited for again
 
@@ -96,10 +96,10 @@ def test_a_step_reported_again_is_judged_again(
     channel, ours = line
     trial = Trial(params={}, channel=channel)
     trial.report(1.0, step=1)
-    ours.send(Verdict(step=1, prune=False))
+    ours.send(Verdict(prune=False))
     assert not trial.should_prune()
     trial.report(-1.0, step=1)
-    ours.send(Verdict(step=1, prune=True))
+    ours.send(Verdict(prune=True))
     assert trial.should_prune()
 
 

@@ -30,7 +30,7 @@ class SpecError(TunerError):
         )
 
 
-class SettingsError(TunerError):
+class SettingsError(TunerError, ValueError):
     """A setting cannot be used; the message hides passwords."""
 
 

@@ -47,9 +47,11 @@ def _database_errors(method: Callable[Parameters, Result]) -> Callable[Parameter
         try:
             return method(*args, **kwargs)
         except StorageInternalError as error:
-            if isinstance(error.__cause__, DBAPIError):
-                raise error.__cause__ from None
-            raise
+            # Behind it is often a second error, of a session that the first one left in disorder.
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, DBAPIError):
+                cause = cause.__cause__ or cause.__context__
+            raise cause or error from None
 
     return unwrapped
 

@@ -43,9 +43,10 @@ def test_a_report_without_an_integer_step_is_refused(step: Any) -> None:
         Trial(params={}).report(0.5, step=step)
 
 
-def test_a_negative_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="must not be negative, got -1"):
-        Trial(params={}).report(0.5, step=-1)
+@pytest.mark.parametrize("step", [-1, 2**31])
+def test_a_step_that_cannot_be_stored_is_refused(step: int) -> None:
+    with pytest.raises(ValueError, match=rf"must be in \[0, 2147483648\), got {step}"):
+        Trial(params={}).report(0.5, step=step)
 
 
 @pytest.fixture

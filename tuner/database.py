@@ -19,6 +19,7 @@ from alphagrad.tuner.errors import SettingsError
 Result = TypeVar("Result")
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another writer, and how long a lost connection is retried."""
+ALLOWED_URLS = "allowed are 'sqlite:///FILE' and 'postgresql://USER:PASSWORD@HOST/DATABASE'"
 
 
 class db_now(FunctionElement[float]):  # noqa: N801  (SQL functions are written in lower case)
@@ -52,14 +53,14 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise SettingsError("the database URL is not a URL") from None
+        # Not shown: who forgets the scheme may still have written the password.
+        raise SettingsError(f"the database URL is not a URL; {ALLOWED_URLS}") from None
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed
     raise SettingsError(
-        f"database URL {parsed.render_as_string(hide_password=True)!r}: allowed are "
-        "'sqlite:///FILE' and 'postgresql://USER:PASSWORD@HOST/DATABASE'"
+        f"database URL {parsed.render_as_string(hide_password=True)!r}: {ALLOWED_URLS}"
     )
 
 

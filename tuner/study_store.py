@@ -189,6 +189,8 @@ def _close(database: Database, name: str, *, state: str, error: str) -> StudySta
         if row.state in ENDED_STUDY:
             raise ConflictError(f"study {name!r} is {row.state} already")
         row.state = state
+        if state in ENDED_STUDY and row.next_slot == 0:
+            row.finished_at = db_now()  # else settle() does, when what runs has ended
         leases.give_up_waiting(session, row, error=error)
         session.flush()
         session.refresh(row)

@@ -165,10 +165,10 @@ def service_process(
     key: str,
     start_service: Callable[..., tuple[subprocess.Popen[str], str]],
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """``alphagrad serve`` with a worker of two slots, on SQLite, for all tests of the session."""
+    """``alphagrad serve`` with a worker of three slots, on SQLite, for all tests of the session."""
     home = tmp_path_factory.mktemp("service") / "home"
     process, url = start_service(
-        home, "--slots", "2", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="1"
+        home, "--slots", "3", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="1"
     )
     yield process, url
     process.terminate()

@@ -17,8 +17,7 @@ from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
 from alphagrad.tuner.messages import FinalState
-from alphagrad.tuner.models import FINISHED, OPEN_STUDY, StudyRow, TrialRow
-from alphagrad.tuner.optuna_storage import AskedTrial
+from alphagrad.tuner.models import OPEN_STUDY, StudyRow, TrialRow
 from alphagrad.tuner.text import clean_text
 
 MAX_LOSSES = 20
@@ -155,7 +154,7 @@ def reap(database: Database) -> int:
         for trial in expired:
             trial.losses += 1
             if trial.losses > MAX_LOSSES:
-                _end(session, trial, "FAIL", error=f"lost its worker {trial.losses} times")
+                end(session, trial, "FAIL", error=f"lost its worker {trial.losses} times")
             else:
                 release(session, trial)
         return len(expired)
@@ -172,7 +171,7 @@ def release(session: Session, trial: TrialRow) -> None:
         trial.worker = None
         trial.lease_expires_at = None
     else:
-        _end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
+        end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
 
 
 _ENDED = {"CANCELLED": "cancelled", "STOPPING": "stopped"}
@@ -192,23 +191,6 @@ def held(session: Session, trial_id: int, fence: int) -> TrialRow:
     if trial is None:
         raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
     return trial
-
-
-def record_ask(database: Database, claimed: Claim, asked: AskedTrial) -> None:
-    """Write down what the sampler said, so that a later attempt runs the same trial.
-
-    Raises:
-        StaleFenceError: the lease was lost meanwhile.
-    """
-
-    def attempt(session: Session) -> None:
-        for trial in (held(session, claimed.trial.id, claimed.fence), claimed.trial):
-            trial.number = asked.number
-            trial.optuna_trial_id = asked.optuna_trial_id
-            trial.seed = asked.seed
-            trial.params = asked.params
-
-    database.retry(attempt)
 
 
 def check(database: Database, *, trial_id: int, fence: int) -> None:
@@ -232,52 +214,7 @@ def give_back(database: Database, *, trial_id: int, fence: int) -> None:
     database.retry(lambda session: release(session, held(session, trial_id, fence)))
 
 
-def finish(
-    database: Database,
-    *,
-    trial_id: int,
-    fence: int,
-    state: FinalState,
-    value: float | None = None,
-    error: str | None = None,
-    retries: int = 0,
-) -> bool:
-    """Record the end of an attempt, once.
-
-    Args:
-        database: the database.
-        trial_id: our row's id.
-        fence: the fence of the claim.
-        state: how the attempt ended.
-        value: the objective, with COMPLETE, or the last report, with PRUNED.
-        error: what went wrong, with FAIL.
-        retries: how many failed attempts are tried again.
-
-    Returns:
-        Whether the trial is over (else it waits for its next attempt).
-
-    Raises:
-        StaleFenceError: the lease was lost; the result is not recorded.
-    """
-
-    def attempt(session: Session) -> bool:
-        trial = session.get_one(TrialRow, trial_id)
-        if trial.fence == fence and trial.state == state and trial.worker is None:
-            return True  # recorded by the run before this one, whose answer was lost
-        trial = held(session, trial_id, fence)
-        if state == "FAIL":
-            trial.failures += 1
-            trial.error = None if error is None else clean_text(error)
-            if trial.failures <= retries:
-                release(session, trial)
-                return trial.state == "FAIL"
-        _end(session, trial, state, value=value, error=error)
-        return True
-
-    return database.retry(attempt)
-
-
-def _end(
+def end(
     session: Session,
     trial: TrialRow,
     state: FinalState,
@@ -285,6 +222,7 @@ def _end(
     value: float | None = None,
     error: str | None = None,
 ) -> None:
+    """End a trial, in a transaction of the caller's."""
     trial.state = state
     trial.value = value
     trial.error = None if error is None else clean_text(error)
@@ -300,25 +238,4 @@ def give_up_waiting(session: Session, study: StudyRow, *, error: str) -> None:
     """End all trials of a study that wait for another attempt."""
     waiting = select(TrialRow).where(TrialRow.study_id == study.id, TrialRow.state == "WAITING")
     for trial in session.scalars(waiting.with_for_update()).all():
-        _end(session, trial, "FAIL", error=error)
-
-
-def untold(database: Database) -> list[Claim]:
-    """Finished trials that Optuna has not been told of yet."""
-    with database.read() as session:
-        rows = session.execute(
-            select(TrialRow, StudyRow)
-            .join(StudyRow, StudyRow.id == TrialRow.study_id)
-            .where(TrialRow.state.in_(FINISHED), TrialRow.told.is_(False))
-            .order_by(TrialRow.id)
-        )
-        return [Claim(trial=trial, study=study) for trial, study in rows]
-
-
-def record_told(database: Database, trial_id: int) -> None:
-    """Optuna has the trial's result too."""
-    database.retry(
-        lambda session: session.execute(
-            update(TrialRow).where(TrialRow.id == trial_id).values(told=True)
-        )
-    )
+        end(session, trial, "FAIL", error=error)

@@ -9,7 +9,7 @@ from multiprocessing.context import ForkServerContext
 
 from optuna import Study
 
-from alphagrad.tuner import knobs, leases, traces, trial_process
+from alphagrad.tuner import knobs, leases, results, traces, trial_process
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import (
     Finished,
@@ -155,7 +155,7 @@ class RunningTrial:
         return False
 
     def _finish(self, finished: Finished) -> bool:
-        over = leases.finish(
+        over = results.finish(
             self._database,
             trial_id=self.id,
             fence=self.fence,

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import knobs, leases, study_store, trial_process
+from alphagrad.tuner import knobs, leases, results, study_store, trial_process
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import TrialRequest
@@ -204,7 +204,7 @@ class Worker:
             # A sampler that cannot work, or no process to be had: this trial's end, not ours.
             logger.exception("%s: slot %d could not start", study.name, trial.slot)
             with suppress(StaleFenceError):
-                leases.finish(
+                results.finish(
                     self._database,
                     trial_id=trial.id,
                     fence=trial.fence,
@@ -225,7 +225,7 @@ class Worker:
             slot=claimed.trial.slot,
             resumed=claimed.trial.attempt > 1,
         )
-        leases.record_ask(self._database, claimed, asked)
+        results.record_ask(self._database, claimed, asked)
 
     def _end_cancelled(self) -> None:
         states = study_store.study_states(
@@ -240,12 +240,12 @@ class Worker:
                     logger.info("%s: %s", running.title, error)
 
     def _tell_optuna(self) -> None:
-        for claimed in leases.untold(self._database):
+        for claimed in results.untold(self._database):
             trial = claimed.trial
             assert trial.number is not None
             spec = StudySpec.model_validate(claimed.study.spec)
             self._optuna.tell(spec, number=trial.number, state=trial.state, value=trial.value)
-            leases.record_told(self._database, trial.id)
+            results.record_told(self._database, trial.id)
 
     def _beat(self) -> None:
         lease = self._settings.lease_seconds

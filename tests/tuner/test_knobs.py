@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import leases, results
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, SpecError
 from alphagrad.tuner.knobs import list_knobs, open_commands, record_answer, request_knob
@@ -70,7 +70,7 @@ def test_what_is_open_at_the_end_is_rejected(database: Database, running: Claim)
     other = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     assert other is not None
     request_knob(database, other.trial, alpha=3.0)
-    leases.finish(database, trial_id=trial.id, fence=running.fence, state="COMPLETE", value=1.0)
+    results.finish(database, trial_id=trial.id, fence=running.fence, state="COMPLETE", value=1.0)
     assert states(database, trial.id) == [
         ("applied", 1, None),
         ("rejected", None, "the trial has ended"),

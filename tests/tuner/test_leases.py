@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import leases, traces
+from alphagrad.tuner import leases, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.leases import Claim
@@ -39,7 +39,7 @@ def trials(database: Database) -> list[TrialRow]:
 
 
 def finish(database: Database, claimed: Claim, state: FinalState = "COMPLETE") -> bool:
-    return leases.finish(
+    return results.finish(
         database, trial_id=claimed.trial.id, fence=claimed.fence, state=state, value=1.0
     )
 
@@ -156,7 +156,7 @@ def test_a_lease_that_ran_out_is_freed_and_taken_over(
 ) -> None:
     submit()
     old = must_claim(database, "old", seconds=0.05)
-    leases.record_ask(database, old, asked())
+    results.record_ask(database, old, asked())
     until(lambda: leases.reap(database) == 1)
     new = must_claim(database, "new")
     assert new.trial.id == old.trial.id
@@ -192,7 +192,7 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
     row = np.ones((1, 1), dtype=np.float32)
     for write in (
         lambda: finish(database, old),
-        lambda: leases.record_ask(database, old, asked()),
+        lambda: results.record_ask(database, old, asked()),
         lambda: leases.give_back(database, trial_id=old.trial.id, fence=old.fence),
         lambda: traces.record_layers(database, **stale, names=["w"]),
         lambda: traces.append_trace(database, **stale, trace=Trace([1], row, row)),
@@ -228,19 +228,19 @@ def test_a_lease_can_be_renewed_until_it_is_lost(database: Database, submit: Sub
 def test_a_finish_is_recorded_once(database: Database, submit: Submit) -> None:
     submit()
     claimed = must_claim(database)
-    leases.record_ask(database, claimed, asked())
+    results.record_ask(database, claimed, asked())
     identity = {"trial_id": claimed.trial.id, "fence": claimed.fence}
-    assert leases.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
+    assert results.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
     # The same result again, as after an answer that was lost; another result is refused.
-    assert leases.finish(database, **identity, state="COMPLETE", value=0.7)  # type: ignore[arg-type]
+    assert results.finish(database, **identity, state="COMPLETE", value=0.7)  # type: ignore[arg-type]
     with pytest.raises(StaleFenceError):
-        leases.finish(database, **identity, state="FAIL", error="late")
+        results.finish(database, **identity, state="FAIL", error="late")
     [trial] = trials(database)
     assert (trial.state, trial.value, trial.error) == ("COMPLETE", 0.5, None)
     assert (trial.worker, trial.lease_expires_at, trial.failures) == (None, None, 0)
-    [untold] = leases.untold(database)
-    leases.record_told(database, untold.trial.id)
-    assert leases.untold(database) == []
+    [untold] = results.untold(database)
+    results.record_told(database, untold.trial.id)
+    assert results.untold(database) == []
 
 
 def test_failures_are_retried_within_the_budget(database: Database, submit: Submit) -> None:
@@ -248,7 +248,7 @@ def test_failures_are_retried_within_the_budget(database: Database, submit: Subm
     for attempt in (1, 2, 3):
         claimed = must_claim(database)
         assert (claimed.trial.slot, claimed.trial.attempt, claimed.fence) == (0, attempt, attempt)
-        over = leases.finish(
+        over = results.finish(
             database,
             trial_id=claimed.trial.id,
             fence=claimed.fence,

@@ -16,7 +16,7 @@ import pytest
 from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, leases, run_study, trial_process
+from alphagrad.tuner import StudySpec, leases, results, run_study, trial_process
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
@@ -350,7 +350,7 @@ def run_claimed(
     study_id = claimed.study.optuna_study_id
     assert study_id is not None
     asked = storage.ask(spec, optuna_study_id=study_id, slot=0, resumed=False)
-    leases.record_ask(database, claimed, asked)
+    results.record_ask(database, claimed, asked)
     request = TrialRequest(
         study=spec.name,
         number=asked.number,
@@ -389,7 +389,7 @@ def test_what_comes_after_another_worker_finished_the_trial_is_refused(
         other = leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
         assert other is not None
         identity = {"trial_id": other.trial.id, "fence": other.fence}
-        leases.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
+        results.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
         optuna_storage.tell(one, number=0, state="COMPLETE", value=0.5)
         with pytest.raises(StaleFenceError):
             until(running.handle_messages, seconds=10)

@@ -1,0 +1,96 @@
+"""What became of a trial: parameters, end, and Optuna's knowledge of it, each written once."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner import leases
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.messages import FinalState
+from alphagrad.tuner.models import FINISHED, StudyRow, TrialRow
+from alphagrad.tuner.optuna_storage import AskedTrial
+from alphagrad.tuner.text import clean_text
+
+
+def record_ask(database: Database, claimed: leases.Claim, asked: AskedTrial) -> None:
+    """Write down what the sampler said, so that a later attempt runs the same trial.
+
+    Raises:
+        StaleFenceError: the lease was lost meanwhile.
+    """
+
+    def attempt(session: Session) -> None:
+        for trial in (leases.held(session, claimed.trial.id, claimed.fence), claimed.trial):
+            trial.number = asked.number
+            trial.optuna_trial_id = asked.optuna_trial_id
+            trial.seed = asked.seed
+            trial.params = asked.params
+
+    database.retry(attempt)
+
+
+def finish(
+    database: Database,
+    *,
+    trial_id: int,
+    fence: int,
+    state: FinalState,
+    value: float | None = None,
+    error: str | None = None,
+    retries: int = 0,
+) -> bool:
+    """Record the end of an attempt, once.
+
+    Args:
+        database: the database.
+        trial_id: our row's id.
+        fence: the fence of the claim.
+        state: how the attempt ended.
+        value: the objective, with COMPLETE, or the last report, with PRUNED.
+        error: what went wrong, with FAIL.
+        retries: how many failed attempts are tried again.
+
+    Returns:
+        Whether the trial is over (else it waits for its next attempt).
+
+    Raises:
+        StaleFenceError: the lease was lost; the result is not recorded.
+    """
+
+    def attempt(session: Session) -> bool:
+        trial = session.get_one(TrialRow, trial_id)
+        if trial.fence == fence and trial.state == state and trial.worker is None:
+            return True  # recorded by the run before this one, whose answer was lost
+        trial = leases.held(session, trial_id, fence)
+        if state == "FAIL":
+            trial.failures += 1
+            trial.error = None if error is None else clean_text(error)
+            if trial.failures <= retries:
+                leases.release(session, trial)
+                return trial.state == "FAIL"
+        leases.end(session, trial, state, value=value, error=error)
+        return True
+
+    return database.retry(attempt)
+
+
+def untold(database: Database) -> list[leases.Claim]:
+    """Finished trials that Optuna has not been told of yet."""
+    with database.read() as session:
+        rows = session.execute(
+            select(TrialRow, StudyRow)
+            .join(StudyRow, StudyRow.id == TrialRow.study_id)
+            .where(TrialRow.state.in_(FINISHED), TrialRow.told.is_(False))
+            .order_by(TrialRow.id)
+        )
+        return [leases.Claim(trial=trial, study=study) for trial, study in rows]
+
+
+def record_told(database: Database, trial_id: int) -> None:
+    """Optuna has the trial's result too."""
+    database.retry(
+        lambda session: session.execute(
+            update(TrialRow).where(TrialRow.id == trial_id).values(told=True)
+        )
+    )

@@ -32,6 +32,7 @@ from alphagrad.tuner.spec import load_toml
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
+SEARCHED = "AlphaGrad, α searched"
 COMPARED_SEEDS = 6
 BASELINE_TRIALS = 8
 COMPARISON_SEED = 1_000
@@ -90,13 +91,13 @@ def stop(home: Path) -> None:
 
 def _tune(client: Client, search: dict[str, Any], console: Console) -> None:
     arms = {
-        "AlphaGrad, α searched": search,
+        SEARCHED: search,
         "AlphaGrad, α = 1.5·√d": _baseline(search, "sqrt-d", alpha_rule="sqrt_d"),
         "Adam": _baseline(search, "adam", optimizer="adam"),
     }
     found = {arm: _follow(client, spec, console) for arm, spec in arms.items()}
     trials = client.trials(search["name"])
-    console.print(display.trials_table(trials, searched=display.searched_params(found[_FIRST])))
+    console.print(display.trials_table(trials, searched=display.searched_params(found[SEARCHED])))
     console.print(f"The best of each again, with {COMPARED_SEEDS} other seeds:")
     table = Table(
         "optimizer", "α", "learning rate", f"mean of {COMPARED_SEEDS}", "lowest", "highest"
@@ -118,9 +119,6 @@ def _tune(client: Client, search: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
     console.print("Value: mean return of greedy episodes in the second half; 500 is the highest.")
-
-
-_FIRST = "AlphaGrad, α searched"
 
 
 def _baseline(search: Mapping[str, Any], suffix: str, **changes: Any) -> dict[str, Any]:

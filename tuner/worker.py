@@ -196,11 +196,11 @@ class Worker:
                 context=self._context,
             )
             logger.info("%s/%d attempt %d", study.name, trial.number, trial.attempt)
-        except DBAPIError:
-            raise  # the lease, not renewed, will run out, and the trial is taken up again
         except StaleFenceError as error:
             logger.warning("%s: slot %d: %s", study.name, trial.slot, error)
         except Exception as error:
+            if isinstance(error, DBAPIError) and is_outage(error):
+                raise  # the lease, not renewed, will run out, and the trial is taken up again
             # A sampler that cannot work, or no process to be had: this trial's end, not ours.
             logger.exception("%s: slot %d could not start", study.name, trial.slot)
             with suppress(StaleFenceError):

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -202,7 +203,5 @@ def _start_service(home: Path, key: str, console: Console) -> str:
 
 def _port() -> str:
     """The usual port, or 0 (any free one) if somebody has it."""
-    import socket
-
     with socket.socket() as probe:
         return "0" if probe.connect_ex(("127.0.0.1", 8000)) == 0 else "8000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,7 +49,7 @@ class StudyProgress:
 
     def update(self, study: Mapping[str, Any]) -> None:
         """Draw the study as it stands, given as the API shows it."""
-        done = sum(study["trials"].get(state, 0) for state in FINISHED)
+        done = finished_trials(study)
         best = "" if study["best"] is None else f"best {best_of(study)}"
         eta = study["eta_seconds"]
         left = "" if eta is None or study["state"] != "RUNNING" else f"ETA {seconds(eta)}"
@@ -71,7 +72,7 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
     """A table of studies, one a line."""
     table = Table("study", "task", "state", "trials", "best")
     for study in studies:
-        done = sum(study["trials"].get(state, 0) for state in FINISHED)
+        done = finished_trials(study)
         best = "" if study["best"] is None else best_of(study)
         table.add_row(
             study["name"],
@@ -104,6 +105,11 @@ def searched_params(study: Mapping[str, Any]) -> list[str]:
     return [name for name, value in study["spec"]["params"].items() if isinstance(value, dict)]
 
 
+def finished_trials(study: Mapping[str, Any]) -> int:
+    """How many of a study's trials have ended."""
+    return sum(study["trials"].get(state, 0) for state in FINISHED)
+
+
 def best_of(study: Mapping[str, Any]) -> str:
     """The best trial's value and number."""
     return f"{study['best']['value']:.4g} (trial {study['best']['number']})"
@@ -125,8 +131,6 @@ def _short(value: object) -> str:
 
 
 def _duration(trial: Mapping[str, Any]) -> str:
-    from datetime import datetime
-
     if trial["started_at"] is None or trial["finished_at"] is None:
         return ""
     started, finished = (

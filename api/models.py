@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, Self, TypeVar
 
@@ -185,8 +184,7 @@ def decode_token(token: str | None, *, default: int) -> int:
 
 
 def _rows(values: NDArray[np.float32]) -> list[list[float | None]]:
-    return [[None if np.isnan(v) else float(v) for v in row] for row in _sequence(values)]
-
-
-def _sequence(values: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-    return list(values)
+    rows = values.astype(object)  # of Python's floats
+    rows[np.isnan(values)] = None
+    listed: list[list[float | None]] = rows.tolist()
+    return listed

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -61,16 +61,36 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(place)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_settings_of_the_user() -> Iterator[None]:
+    """What the user has in the environment is not part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
+            if name != "ALPHAGRAD_SCREENSHOTS":
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres_server: str) -> Callable[[], str]:
+    """Makes an empty PostgreSQL database and gives its URL."""
+
+    def create() -> str:
+        name = f"test_{next(_databases)}"
+        with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{postgres_server}/{name}"
+
+    return create
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'alphagrad.db'}"
-    server: str = request.getfixturevalue("postgres_server")
-    name = f"test_{next(_databases)}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{server}/{name}"
+    url: str = request.getfixturevalue("new_postgres")()
+    return url
 
 
 @pytest.fixture

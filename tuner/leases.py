@@ -57,8 +57,7 @@ def claim(
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
-
-    def attempt(session: Session) -> Claim | None:
+    with database.write() as session:
         # Locking the study's row makes claims of one study wait for each other: two workers
         # cannot both see the last free slot. (SQLite's transaction locks everything already.)
         studies = select(StudyRow).where(StudyRow.state.in_(OPEN_STUDY)).order_by(StudyRow.id)
@@ -83,9 +82,6 @@ def claim(
             session.flush()
             return Claim(trial=trial, study=row)
         return None
-
-    with database.write() as session:
-        return attempt(session)
 
 
 def _next_trial(session: Session, study: StudyRow) -> TrialRow | None:

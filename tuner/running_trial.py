@@ -127,9 +127,9 @@ class RunningTrial:
         trial_process.kill(self._process)
         self.line.close()
 
-    def fail(self, error: str) -> bool:
-        """Record that the attempt failed; returns whether the trial is over."""
-        return self._finish(Finished(state="FAIL", error=error))
+    def fail(self, error: str) -> None:
+        """Record that the attempt failed."""
+        self._finish(Finished(state="FAIL", error=error))
 
     def _handle(self, message: FromTrial) -> bool:
         match message:
@@ -151,10 +151,11 @@ class RunningTrial:
             case KnobAnswer():
                 knobs.record_answer(self._database, message)
             case Finished():
-                return self._finish(message)
+                self._finish(message)
+                return True
         return False
 
-    def _finish(self, finished: Finished) -> bool:
+    def _finish(self, finished: Finished) -> None:
         over = results.finish(
             self._database,
             trial_id=self.id,
@@ -171,7 +172,6 @@ class RunningTrial:
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )
-        return True
 
     def _death(self) -> Finished:
         self._process.join(DEATH_SECONDS)

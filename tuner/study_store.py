@@ -52,7 +52,7 @@ class StudyStatus:
     @property
     def finished_trials(self) -> int:
         """How many trials have ended, whatever their end."""
-        return sum(self.trials.get(state, 0) for state in FINISHED)
+        return _finished(self.trials)
 
     @property
     def ended(self) -> bool:
@@ -270,12 +270,16 @@ def _status(session: Session, row: StudyRow) -> StudyStatus:
     best = session.scalar(
         select(TrialRow).where(of_study, TrialRow.state == "COMPLETE").order_by(order).limit(1)
     )
-    finished = sum(counts.get(state, 0) for state in FINISHED)
+    finished = _finished(counts)
     eta = None
     if row.state in OPEN_STUDY and row.started_at is not None and finished:
         now = session.scalar(select(db_now())) or row.started_at
         eta = (now - row.started_at) / finished * (row.n_trials - finished)
     return StudyStatus(row=row, trials=counts, best=best, eta_seconds=eta)
+
+
+def _finished(counts: Mapping[str, int]) -> int:
+    return sum(counts.get(state, 0) for state in FINISHED)
 
 
 def _versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import leases
@@ -89,9 +89,8 @@ def read_trace(database: Database, trial: TrialRow, *, max_steps: int = 2000) ->
     layers = trial.layers or []
     of_trial = TraceRow.trial_id == trial.id
     with database.read() as session:
-        count = session.scalar(select(func.count()).where(of_trial).select_from(TraceRow)) or 0
         ids = list(session.scalars(select(TraceRow.id).where(of_trial).order_by(TraceRow.id)))
-        if count > max_steps:
+        if len(ids) > max_steps:
             ids = [ids[i] for i in np.linspace(0, len(ids) - 1, max_steps).round().astype(int)]
         rows = session.execute(
             select(TraceRow.step, TraceRow.alpha, TraceRow.saturation)

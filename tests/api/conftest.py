@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -28,16 +27,6 @@ from alphagrad.tuner.database import Database
 Wait = Callable[..., Any]
 
 _names = count()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def no_settings_of_the_user() -> Iterator[None]:
-    """What the user has in the environment is not part of a test."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
-            if name != "ALPHAGRAD_SCREENSHOTS":
-                patch.delenv(name)
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +54,8 @@ def state_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """A database for all requests of the session that need no worker, on SQLite and PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('state') / 'alphagrad.db'}"
-    server: str = request.getfixturevalue("postgres_server")
-    name = f"api_{next(_names)}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{server}/{name}"
+    url: str = request.getfixturevalue("new_postgres")()
+    return url
 
 
 @pytest.fixture(scope="session")

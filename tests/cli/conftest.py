@@ -25,12 +25,9 @@ alpha = { type = "float", low = 1.0, high = 100.0, log = true }
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_settings_of_the_user() -> Iterator[None]:
-    """What the user has in the environment is not part of a test."""
+def wide_terminal() -> Iterator[None]:
+    """Tables are not broken to fit."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
-            if name != "ALPHAGRAD_SCREENSHOTS":
-                patch.delenv(name)
         patch.setenv("COLUMNS", "120")
         yield
 

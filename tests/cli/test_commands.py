@@ -1,6 +1,5 @@
 """run, submit, ls, show, stop and worker on a home of their own, without a server."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import MetaData, create_engine, func, select
 
@@ -163,12 +161,9 @@ def contents(url: str) -> dict[str, tuple[int, set[str]]]:
 
 
 def test_run_leaves_the_same_rows_on_postgresql(
-    ran: Path, tiny: Path, tmp_path: Path, postgres_server: str, alphagrad: Command
+    ran: Path, tiny: Path, tmp_path: Path, new_postgres: Callable[[], str], alphagrad: Command
 ) -> None:
-    name = f"cli_{os.getpid()}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    url = f"{postgres_server}/{name}"
+    url = new_postgres()
     done = alphagrad("run", str(tiny), "--home", str(tmp_path), ALPHAGRAD_DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "alphagrad.db").exists()

@@ -1,278 +1,155 @@
-/* One AlphaGrad step on the CPU: for each tensor a norm pass, then an update pass.
+/* AlphaGrad's step on the CPU, as a module of Python: arguments in, one call, nothing else.
  *
- * No torch headers: tensors come as addresses, so one build serves every torch release. The loops
- * are plain C for the compiler to vectorise, once for AVX-512, AVX2 and the baseline; the dynamic
- * linker picks the best that the machine has. The update pass follows the norm pass tensor by
- * tensor, so the gradient of a small one is still in the cache. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <float.h>
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+ * The update pass follows the norm pass tensor by tensor, so the gradient of one that fits the
+ * cache is read from memory once. */
+#include "_tensors.h"
+#include "_layers.h"
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
+static const passes *passes_for(const dl_tensor *t)
+{
+    if (has_dtype(t, DL_FLOAT, 32))
+        return &FLOAT32;
+    if (has_dtype(t, DL_FLOAT, 64))
+        return &FLOAT64;
+    return has_dtype(t, DL_BFLOAT, 16) ? &BFLOAT16 : NULL;
+}
 
-/* Sums are made per block and added in order, so they do not depend on the number of threads. */
-#define BLOCK 16384
-#define BLOCKS_AT_ONCE 1024
-/* Below this many elements, starting threads costs more than they save. */
-#define PARALLEL_FROM (8 * BLOCK)
+/* An empty tensor has no address, but is there. */
+static char *address(const dl_tensor *t) { return t->data != NULL ? t->data : (char *)1; }
 
-typedef struct {
-    char *param, *grad, *buffer; /* grad is NULL where missing, buffer without momentum */
+/* Read parameter, gradient and buffer i; buffer is NULL without momentum. Return 0 if they are not
+ * for this kernel. */
+static int read_row(PyObject *param, PyObject *grad, PyObject *buffer, tensor *row, group *g)
+{
+    dl_tensor p, other;
     int64_t numel;
-} tensor;
-
-typedef struct {
-    double square_sum;
-    int64_t nonzero;
-} measured;
-
-typedef struct {
-    double scale, lr, momentum, tau;
-} options;
-
-/* tanh(x) = x·P(x²)/Q(x²) up to 8.6, where tanh in float32 is 1; a weighted least-squares fit of our
- * own with a relative error of 1.4e-8, and 3.1e-7 in float32 arithmetic. */
-static inline float tanh_float(float x)
-{
-    float c = x < -8.6f ? -8.6f : x > 8.6f ? 8.6f : x;
-    float y = c * c;
-    float p = 1.4082282895344633e-08f;
-    p = p * y + 2.1122243197169155e-05f;
-    p = p * y + 3.5263930913060904e-03f;
-    p = p * y + 1.3406868278980255e-01f;
-    p = p * y + 1.0f;
-    float q = 8.070558692452323e-07f;
-    q = q * y + 3.336256486363709e-04f;
-    q = q * y + 2.5993866845965385e-02f;
-    q = q * y + 4.674018919467926e-01f;
-    q = q * y + 1.0f;
-    float t = c * p / q;
-    return t < -1.0f ? -1.0f : t > 1.0f ? 1.0f : t; /* rounding may pass 1 by one unit */
+    if (!read_tensor(param, &p, &row->numel))
+        return 0;
+    const passes *with = passes_for(&p);
+    if (with == NULL || (g->with != NULL && g->with != with))
+        return 0;
+    g->with = with;
+    row->param = address(&p);
+    row->grad = row->buffer = NULL;
+    if (grad == Py_None)
+        return 1;
+    if (!read_tensor(grad, &other, &numel) || !same_kind(&p, &other))
+        return 0;
+    row->grad = address(&other);
+    if (buffer == NULL)
+        return 1;
+    if (!read_tensor(buffer, &other, &numel) || !same_kind(&p, &other))
+        return 0;
+    row->buffer = address(&other);
+    return 1;
 }
 
-static inline float from_bf16(uint16_t x)
+static int read_vector(PyObject *object, int code, int bits, int64_t rows, int64_t n, void *to)
 {
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    dl_tensor t;
+    int64_t numel;
+    if (!read_tensor(object, &t, &numel) || !has_dtype(&t, code, bits))
+        return 0;
+    *(void **)to = t.data;
+    return numel == rows * n && t.ndim == (rows == 1 ? 1 : 2) && t.shape[t.ndim - 1] == n;
 }
 
-static inline uint16_t to_bf16(float x)
+/* Return 0 if the kernel cannot take it, -1 with an exception. */
+static int read_numbers(PyObject *object, int64_t n, numbers *to)
 {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16; /* to nearest, ties to even */
-    return x != x ? 0x7fc0 : (uint16_t)rounded;
+    if (Py_TYPE(object) == tensor_type || Py_TYPE(object) == parameter_type)
+        return read_vector(object, DL_FLOAT, 32, 1, n, &to->values);
+    to->value = PyFloat_AsDouble(object);
+    return to->value == -1 && PyErr_Occurred() ? -1 : 1;
 }
 
-#define SAME(x) (x)
+static int read_group(PyObject *const *lists, PyObject *const *values, tensor *rows, group *g)
+{
+    int fits = read_vector(values[3], DL_FLOAT, 32, 1, g->n, &g->saturation)
+        && read_vector(values[4], DL_INT, 64, 3, g->n, &g->skipped);
+    numbers *const to[] = {&g->alpha, &g->beta, &g->mix};
+    for (int i = 0; i < 3 && fits > 0; i++)
+        fits = read_numbers(values[i], g->n, to[i]);
+    const int buffered = PySequence_Fast_GET_SIZE(lists[2]) > 0;
+    for (int64_t i = 0; i < g->n && fits > 0; i++)
+        fits = read_row(PySequence_Fast_GET_ITEM(lists[0], i), PySequence_Fast_GET_ITEM(lists[1], i),
+            buffered ? PySequence_Fast_GET_ITEM(lists[2], i) : NULL, &rows[i], g);
+    return fits;
+}
 
-/* The passes over one block, for a stored type, the type computed in, and the ways between them. */
-#define DEFINE_PASSES(NAME, STORED, REAL, LOAD, STORE, TANH, ABS)                                  \
-    CLONES static measured measure_##NAME(const STORED *restrict g, int64_t n)                    \
-    {                                                                                             \
-        double square_sum = 0;                                                                    \
-        int32_t nonzero = 0;                                                                      \
-        for (int64_t i = 0; i < n; i++) {                                                         \
-            REAL x = LOAD(g[i]);                                                                  \
-            square_sum += (double)x * (double)x;                                                  \
-            nonzero += x != 0;                                                                    \
-        }                                                                                         \
-        return (measured){square_sum, nonzero};                                                   \
-    }                                                                                             \
-    CLONES static int64_t update_##NAME(                                                          \
-        STORED *restrict p, const STORED *restrict g, int64_t n, const options *o)                \
-    {                                                                                             \
-        const REAL scale = (REAL)o->scale, lr = (REAL)o->lr, tau = (REAL)o->tau;                   \
-        int32_t hits = 0;                                                                         \
-        for (int64_t i = 0; i < n; i++) {                                                         \
-            REAL u = LOAD(g[i]) * scale;                                                          \
-            hits += ABS(u) > tau;                                                                 \
-            p[i] = STORE(LOAD(p[i]) - lr * TANH(u));                                              \
-        }                                                                                         \
-        return hits;                                                                              \
-    }                                                                                             \
-    CLONES static int64_t update_momentum_##NAME(STORED *restrict p, const STORED *restrict g,    \
-        STORED *restrict b, int64_t n, const options *o)                                          \
-    {                                                                                             \
-        const REAL scale = (REAL)o->scale, lr = (REAL)o->lr, tau = (REAL)o->tau;                   \
-        const REAL momentum = (REAL)o->momentum;                                                  \
-        int32_t hits = 0;                                                                         \
-        for (int64_t i = 0; i < n; i++) {                                                         \
-            REAL u = LOAD(g[i]) * scale;                                                          \
-            hits += ABS(u) > tau;                                                                 \
-            REAL v = momentum * LOAD(b[i]) + lr * TANH(u);                                        \
-            b[i] = STORE(v);                                                                      \
-            p[i] = STORE(LOAD(p[i]) - v);                                                         \
-        }                                                                                         \
-        return hits;                                                                              \
-    }                                                                                             \
-    static measured measure_block_##NAME(const tensor *t, int64_t at, int64_t n)                  \
-    {                                                                                             \
-        return measure_##NAME((const STORED *)t->grad + at, n);                                   \
-    }                                                                                             \
-    static int64_t update_block_##NAME(const tensor *t, int64_t at, int64_t n, const options *o)  \
-    {                                                                                             \
-        STORED *p = (STORED *)t->param + at;                                                      \
-        const STORED *g = (const STORED *)t->grad + at;                                           \
-        if (t->buffer == NULL)                                                                    \
-            return update_##NAME(p, g, n, o);                                                     \
-        return update_momentum_##NAME(p, g, (STORED *)t->buffer + at, n, o);                      \
+static PyObject *step_lists(PyObject *const *lists, PyObject *const *values, group *g)
+{
+    g->n = PySequence_Fast_GET_SIZE(lists[0]);
+    const Py_ssize_t grads = PySequence_Fast_GET_SIZE(lists[1]);
+    const Py_ssize_t buffers = PySequence_Fast_GET_SIZE(lists[2]);
+    if (grads != g->n || (buffers != 0 && buffers != g->n))
+        return PyErr_Format(PyExc_ValueError, "step: %lld params, %zd grads, %zd buffers",
+            (long long)g->n, grads, buffers);
+    tensor *rows = PyMem_Malloc((size_t)(g->n + 1) * sizeof *rows);
+    if (rows == NULL)
+        return PyErr_NoMemory();
+    int fits = read_group(lists, values, rows, g);
+    if (fits > 0) {
+        g->tensors = rows;
+        Py_BEGIN_ALLOW_THREADS
+        step_group(g);
+        Py_END_ALLOW_THREADS
     }
-
-DEFINE_PASSES(f32, float, float, SAME, SAME, tanh_float, fabsf)
-DEFINE_PASSES(f64, double, double, SAME, SAME, tanh, fabs)
-DEFINE_PASSES(bf16, uint16_t, float, from_bf16, to_bf16, tanh_float, fabsf)
-
-typedef struct {
-    measured (*measure)(const tensor *, int64_t, int64_t);
-    int64_t (*update)(const tensor *, int64_t, int64_t, const options *);
-    double largest; /* finite number of the type computed in */
-} passes;
-
-static const passes PASSES[] = {
-    {measure_block_f32, update_block_f32, FLT_MAX},
-    {measure_block_f64, update_block_f64, DBL_MAX},
-    {measure_block_bf16, update_block_bf16, FLT_MAX},
-};
-
-static inline int64_t block_length(const tensor *t, int64_t at)
-{
-    return t->numel - at < BLOCK ? t->numel - at : BLOCK;
-}
-
-static measured measure(const tensor *t, const passes *with, int threads)
-{
-    measured total = {0, 0};
-    const int64_t stride = (int64_t)BLOCKS_AT_ONCE * BLOCK;
-    for (int64_t start = 0; start < t->numel; start += stride) {
-        measured parts[BLOCKS_AT_ONCE];
-        int64_t end = t->numel - start < stride ? t->numel : start + stride;
-        int count = (int)((end - start + BLOCK - 1) / BLOCK);
-#pragma omp parallel for num_threads(threads) if (threads > 1 && t->numel >= PARALLEL_FROM)
-        for (int i = 0; i < count; i++) {
-            int64_t at = start + (int64_t)i * BLOCK;
-            parts[i] = with->measure(t, at, block_length(t, at));
-        }
-        for (int i = 0; i < count; i++) {
-            total.square_sum += parts[i].square_sum;
-            total.nonzero += parts[i].nonzero;
-        }
-    }
-    return total;
-}
-
-static int64_t update(const tensor *t, const passes *with, const options *o, int threads)
-{
-    int64_t hits = 0;
-#pragma omp parallel for num_threads(threads) reduction(+ : hits) \
-    if (threads > 1 && t->numel >= PARALLEL_FROM)
-    for (int64_t at = 0; at < t->numel; at += BLOCK)
-        hits += with->update(t, at, block_length(t, at), o);
-    return hits;
-}
-
-typedef struct {
-    const tensor *tensors;
-    int64_t n;
-    const float *alphas; /* NULL: alpha is the same for all */
-    float *saturation;   /* n, written */
-    int64_t *skipped;    /* (3, n), added to: zero, non-finite, missing */
-    double alpha, eps;
-    options options;
-    int pooled, threads;
-    const passes *with;
-} group;
-
-/* One layer is the tensors [first, end) of a group; their norm is taken together. */
-static void step_layer(group *g, int64_t first, int64_t end)
-{
-    measured total = {0, 0};
-    int present = 0;
-    for (int64_t i = first; i < end; i++) {
-        if (g->tensors[i].grad == NULL)
-            continue;
-        measured one = measure(&g->tensors[i], g->with, g->threads);
-        total.square_sum += one.square_sum;
-        total.nonzero += one.nonzero;
-        present = 1;
-    }
-    float ratio = NAN;
-    int reason = !present ? 2 : !isfinite(total.square_sum) ? 1 : total.nonzero == 0 ? 0 : -1;
-    if (reason < 0) {
-        double alpha = g->alphas == NULL ? g->alpha : g->alphas[first];
-        options o = g->options;
-        int64_t hits = 0;
-        /* An infinite scale would make NaN of the entries that are 0. */
-        o.scale = fmin(alpha / (sqrt(total.square_sum) + g->eps), g->with->largest);
-        for (int64_t i = first; i < end; i++)
-            if (g->tensors[i].grad != NULL)
-                hits += update(&g->tensors[i], g->with, &o, g->threads);
-        ratio = (float)((double)hits / (double)total.nonzero);
-    }
-    for (int64_t i = first; i < end; i++) {
-        g->saturation[i] = ratio;
-        if (reason >= 0)
-            g->skipped[reason * g->n + i] += 1;
-    }
+    PyMem_Free(rows);
+    return fits < 0 ? NULL : PyBool_FromLong(fits);
 }
 
 static PyObject *step(PyObject *module, PyObject *args)
 {
-    Py_buffer table;
-    unsigned long long alphas, saturation, skipped;
-    int dtype;
+    PyObject *lists[3], *values[5]; /* alpha, beta, mix, saturation, skipped */
     group g = {0};
-    if (!PyArg_ParseTuple(args, "y*KdKKddddpii", &table, &alphas, &g.alpha, &saturation, &skipped,
-            &g.options.lr, &g.options.momentum, &g.eps, &g.options.tau, &g.pooled, &dtype, &g.threads))
+    unsigned long long seed;
+    if (!PyArg_ParseTuple(args, "OOOOOOOOddddddd" "iKi", &lists[0], &lists[1], &lists[2], &values[0],
+            &values[1], &values[2], &values[3], &values[4], &g.lr, &g.momentum, &g.dampening,
+            &g.weight_decay, &g.eps, &g.tau, &g.inv_scale, &g.flags, &seed, &g.threads))
         return NULL;
-    if (dtype < 0 || dtype >= (int)(sizeof PASSES / sizeof *PASSES)
-        || table.len % (Py_ssize_t)sizeof(tensor) != 0) {
-        PyBuffer_Release(&table);
-        PyErr_Format(PyExc_ValueError, "step: dtype %d or table of %zd bytes", dtype, table.len);
+    if (exchange == NULL)
+        Py_RETURN_FALSE;
+    g.seed = seed;
+    PyObject *result = NULL;
+    int read = 0;
+    while (read < 3 && (lists[read] = PySequence_Fast(lists[read], "step: not a list")) != NULL)
+        read++;
+    if (read == 3)
+        result = step_lists(lists, values, &g);
+    while (read > 0)
+        Py_DECREF(lists[--read]);
+    return result;
+}
+
+static PyObject *setup(PyObject *module, PyObject *args)
+{
+    PyObject *tensor, *parameter;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyType_Type, &tensor, &PyType_Type, &parameter)
+        || set_types(tensor, parameter) < 0)
         return NULL;
-    }
-    g.tensors = table.buf;
-    g.n = table.len / (Py_ssize_t)sizeof(tensor);
-    g.alphas = (const float *)(uintptr_t)alphas;
-    g.saturation = (float *)(uintptr_t)saturation;
-    g.skipped = (int64_t *)(uintptr_t)skipped;
-    g.with = &PASSES[dtype];
-    Py_BEGIN_ALLOW_THREADS
-    if (g.pooled)
-        step_layer(&g, 0, g.n);
-    else
-        for (int64_t i = 0; i < g.n; i++)
-            step_layer(&g, i, i + 1);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&table);
     Py_RETURN_NONE;
 }
 
 static PyObject *tanh_of(PyObject *module, PyObject *args)
 {
-    double x;
-    if (!PyArg_ParseTuple(args, "d", &x))
+    float x, result = 0;
+    if (!PyArg_ParseTuple(args, "f", &x))
         return NULL;
-    return PyFloat_FromDouble(tanh_float((float)x));
+    const rule r = {.scale = 1, .gain = -1, .keep = 1, .blend = 1, .ahead = 1};
+    update_floats(&result, &x, NULL, 1, &r);
+    return PyFloat_FromDouble(result);
 }
 
 static PyMethodDef METHODS[] = {
+    {"setup", setup, METH_VARARGS, "Say which types are torch's Tensor and Parameter."},
     {"step", step, METH_VARARGS, "Update the tensors of one group; see alphagrad.optim.native."},
     {"tanh", tanh_of, METH_VARARGS, "The float32 tanh of the update pass, for its test."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "_kernels", "AlphaGrad's native CPU kernel.", 0, METHODS, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_kernels", "AlphaGrad's native CPU kernel.", -1, METHODS, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__kernels(void) { return PyModule_Create(&MODULE); }

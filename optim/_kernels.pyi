@@ -1,20 +1,29 @@
 """Types of the native CPU kernel, `_kernels.c`."""
 
-from array import array
+from collections.abc import Sequence
 
+from torch import Tensor
+
+def setup(tensor: type[Tensor], parameter: type[Tensor], /) -> None: ...
 def step(
-    table: array[int],
-    alphas: int,
-    alpha: float,
-    saturation: int,
-    skipped: int,
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    buffers: Sequence[Tensor | None],
+    alpha: float | Tensor,
+    beta: float | Tensor,
+    mix: float | Tensor,
+    saturation: Tensor,
+    skipped: Tensor,
     lr: float,
     momentum: float,
+    dampening: float,
+    weight_decay: float,
     eps: float,
     tau: float,
-    pooled: bool,
-    dtype: int,
+    inv_scale: float,
+    flags: int,
+    seed: int,
     threads: int,
     /,
-) -> None: ...
+) -> bool: ...
 def tanh(x: float, /) -> float: ...

@@ -71,10 +71,10 @@ def layer_sizes(params: Sequence[Tensor], *, norm: str = "tensor", d: Size = "nu
         params: the tensors of one group.
         norm: ``"tensor"``, or ``"group"`` when the group's tensors share one norm (default:
             ``"tensor"``). With ``"group"`` every entry is the size of the whole group.
-        d: ``"numel"`` counts elements; ``"fan_in"`` counts the inputs of one output, numel/shape[0]
-            (default: ``"numel"``). A tensor with less than two dimensions has no fan-in and counts
-            its elements. The fan-in of a group is the largest one among its tensors with two
-            dimensions or more.
+        d: ``"numel"`` counts elements, a complex one as two; ``"fan_in"`` counts the inputs of one
+            output, numel/shape[0] (default: ``"numel"``). A tensor with less than two dimensions
+            has no fan-in and counts its elements. The fan-in of a group is the largest one among
+            its tensors with two dimensions or more.
 
     Returns:
         One size ≥ 1 per tensor.
@@ -91,8 +91,11 @@ def layer_sizes(params: Sequence[Tensor], *, norm: str = "tensor", d: Size = "nu
     """
     if d not in ("numel", "fan_in"):
         raise ValueError(f"Invalid d: {d!r}, must be 'numel' or 'fan_in'")
-    numels = [p.numel() for p in params]
-    fans = [p.numel() // max(p.shape[0], 1) if p.dim() > 1 else p.numel() for p in params]
+    numels = [p.numel() * (2 if p.is_complex() else 1) for p in params]
+    fans = [
+        size // max(p.shape[0], 1) if p.dim() > 1 else size
+        for p, size in zip(params, numels, strict=True)
+    ]
     if norm == "group":
         weights = [fan for p, fan in zip(params, fans, strict=True) if p.dim() > 1]
         total = max(weights) if d == "fan_in" and weights else sum(numels)

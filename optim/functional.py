@@ -1,12 +1,19 @@
-"""The AlphaGrad update as a function of tensors: native, a loop, or ``torch._foreach_*``."""
+"""The AlphaGrad update as a function of tensors."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
+from torch.compiler import is_compiling
 
-from alphagrad.optim import native
+from alphagrad.optim import native, triton_update
+from alphagrad.optim.layer_math import LayerMath
+from alphagrad.optim.multi_tensor import multi_tensor_alphagrad
+from alphagrad.optim.rule import Rule, working_dtype
+from alphagrad.optim.sharded import is_sharded, local_parts
+from alphagrad.optim.single_tensor import single_tensor_alphagrad
 
 
 def alphagrad(
@@ -17,19 +24,31 @@ def alphagrad(
     alpha: float | Tensor,
     saturation: Tensor,
     skipped: Tensor,
-    lr: float,
+    lr: float | Tensor,
     momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
     eps: float = 1e-8,
     tau: float = 2.5,
     norm: str = "tensor",
+    transform: str = "tanh",
+    beta: float | Tensor = 1.0,
+    mix: float | Tensor = 1.0,
+    unit_rms: bool = False,
+    stochastic_rounding: bool = False,
+    maximize: bool = False,
     foreach: bool | None = None,
     fused: bool | None = None,
+    differentiable: bool = False,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
 ) -> None:
-    """Update the tensors of one group in place (paper, section 2). Call it without autograd.
+    """Update the tensors of one group in place (paper, section 2).
 
-    Nothing here waits for the device. A layer whose gradient is zero, non-finite or missing keeps
-    its parameters and its momentum, and is counted. Unless the native kernel runs, a gradient whose
-    norm overflows in float32 is non-finite.
+    Nothing here waits for a device. A layer whose gradient is zero, non-finite or missing keeps
+    its parameters and its momentum, and is counted. The options mean what they mean in
+    :class:`AlphaGrad`, which checks them; here they are taken as they are.
 
     Args:
         params: n tensors on one device. Computed in float32, or float64 when one of them is.
@@ -39,14 +58,28 @@ def alphagrad(
         saturation: float32 (n,), written: the fraction of non-zero entries with |α·g̃| > τ, NaN
             where the layer was skipped.
         skipped: int64 (3, n), added to: zero, non-finite and missing gradients.
-        lr: η.
+        lr: η, a number or a tensor of one element.
         momentum: γ (default: 0.0).
+        dampening: part of a new step that v leaves out (default: 0.0).
+        nesterov: look ahead along v (default: False).
+        weight_decay: decoupled decay (default: 0.0).
         eps: ε, added to the norm (default: 1e-8).
         tau: τ (default: 2.5).
-        norm: ``"tensor"``, or ``"group"`` for one norm over all tensors (default: ``"tensor"``).
+        norm: ``"tensor"``, ``"group"`` for one norm over all tensors, or ``"none"``
+            (default: ``"tensor"``).
+        transform: ``"tanh"``, or ``"sin"`` for the sine of it (default: ``"tanh"``).
+        beta: β, as α (default: 1.0).
+        mix: λ, as α (default: 1.0).
+        unit_rms: divide g' by its RMS over the non-zero entries (default: False).
+        stochastic_rounding: round parameters of 16 bits at random (default: False).
+        maximize: ascend (default: False).
         foreach: run on ``torch._foreach_*``; None means on CUDA only (default: None).
-        fused: run in the native CPU kernel; None means where it was built and takes the tensors,
-            unless ``foreach`` is given (default: None).
+        fused: run in the native CPU kernel, or in Triton on a GPU; None means the CPU kernel where
+            it was built and takes the tensors, unless ``foreach`` is given (default: None).
+        differentiable: let autograd see the step, on the loop (default: False).
+        grad_scale: what a GradScaler multiplied the gradients by (default: None).
+        found_inf: not 0 where the GradScaler saw a non-finite gradient: nothing changes then but
+            saturation, which becomes NaN (default: None).
 
     Raises:
         RuntimeError: a gradient is sparse; or ``fused`` is asked for and cannot run.
@@ -59,48 +92,107 @@ def alphagrad(
         >>> p
         tensor([-0.7616, -0.7616,  0.7616,  0.7616])
     """
-    present = [i for i, g in enumerate(grads) if g is not None]
-    if not present:
+    native_first = fused or (fused is None and foreach is None)
+    plain = transform == "tanh" and norm != "none"
+    if native_first and plain and params[0].is_cpu and not is_compiling():
+        # Numbers on the CPU are read without waiting for anything.
+        if found_inf is not None and found_inf.item():
+            saturation.fill_(torch.nan)
+            return
+        if native.step(
+            params,
+            grads,
+            momentum_buffers,
+            alpha=alpha,
+            beta=beta,
+            mix=mix,
+            saturation=saturation,
+            skipped=skipped,
+            lr=float(lr),
+            momentum=momentum,
+            dampening=dampening,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            eps=eps,
+            tau=tau,
+            pooled=norm == "group",
+            unit_rms=unit_rms,
+            seed=_draw_seed() if stochastic_rounding else None,
+            inv_scale=1.0 if grad_scale is None else 1.0 / grad_scale.item(),
+        ):
+            return
+    if all(g is None for g in grads):
         skipped[2].add_(1)
         saturation.fill_(torch.nan)
         return
-    given = [g for g in grads if g is not None]
-    for g in given:
-        if g.layout is not torch.strided:
+    for p, g in zip(params, grads, strict=True):
+        if g is not None and g.layout is not torch.strided:
             raise RuntimeError(f"AlphaGrad does not support {g.layout} gradients, use dense ones")
-    buffers = _pick_buffers(momentum_buffers, present)
-    if fused or (fused is None and foreach is None):
-        table = native.addresses(params, grads, momentum_buffers)
-        if table is not None:
-            native.step(
-                table,
-                params,
-                buffers,
-                alpha=alpha,
-                saturation=saturation,
-                skipped=skipped,
-                lr=lr,
-                momentum=momentum,
-                eps=eps,
-                tau=tau,
-                pooled=norm == "group",
-            )
-            return
-        if fused:
-            raise RuntimeError(f"fused=True cannot run here: {native.needs()}")
-    if foreach is None:
-        foreach = params[0].is_cuda
-    update = _multi_tensor_alphagrad if foreach else _single_tensor_alphagrad
-    update(
-        [params[i] for i in present],
-        given,
-        buffers,
-        _Layers(present, len(params), norm, alpha, eps, saturation, skipped),
-        lr=lr,
-        momentum=momentum,
-        tau=tau,
-        dtype=torch.float64 if any(p.dtype == torch.float64 for p in params) else torch.float32,
-    )
+        if g is not None and g.shape != p.shape:
+            raise ValueError(f"Invalid gradient shape: {tuple(g.shape)}, must be {tuple(p.shape)}")
+    with torch.set_grad_enabled(differentiable):
+        reduce = None
+        if is_sharded(params) or is_sharded(grads):
+            params, grads, momentum_buffers, reduce = local_parts(params, grads, momentum_buffers)
+        params = [_as_real(p) for p in params]
+        grads = [None if g is None else _as_real(g) for g in grads]
+        buffers = [None if b is None else _as_real(b) for b in momentum_buffers]
+        rule = Rule(
+            alpha=alpha,
+            beta=beta,
+            mix=mix,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            eps=eps,
+            tau=tau,
+            normalise=norm != "none",
+            pooled=norm == "group",
+            transform=transform,
+            unit_rms=unit_rms,
+            stochastic_rounding=stochastic_rounding,
+            grad_scale=grad_scale,
+            found_inf=found_inf,
+            dtype=working_dtype(params),
+        )
+        layers = LayerMath(rule, grads, saturation, skipped, reduce)
+        present = (
+            [params[i] for i in layers.present],
+            [g for g in grads if g is not None and g.numel() > 0],
+            _pick_buffers(buffers, layers.present),
+        )
+        update = _choose(present, foreach=foreach, fused=fused)
+        update(*present, layers, rule)
+
+
+def _choose(
+    present: tuple[list[Tensor], list[Tensor], list[Tensor]],
+    *,
+    foreach: bool | None,
+    fused: bool | None,
+) -> Callable[[list[Tensor], list[Tensor], list[Tensor], LayerMath, Rule], None]:
+    """Choose how to update tensors that the native kernel did not take."""
+    params = present[0]
+    if fused and params:  # a rank may hold no entry of the group
+        if not triton_update.can_run(*present):
+            needs = triton_update.needs() if params[0].is_cuda else native.needs()
+            raise RuntimeError(f"fused=True cannot run here: {needs}")
+        return triton_update.triton_alphagrad
+    if foreach or (foreach is None and params and params[0].is_cuda):
+        return multi_tensor_alphagrad
+    return single_tensor_alphagrad
+
+
+def _draw_seed() -> int:
+    return int(torch.randint(2**62, ()).item())
+
+
+def _as_real(t: Tensor) -> Tensor:
+    return torch.view_as_real(t) if t.is_complex() else t
 
 
 def _pick_buffers(buffers: Sequence[Tensor | None], present: list[int]) -> list[Tensor]:
@@ -109,127 +201,3 @@ def _pick_buffers(buffers: Sequence[Tensor | None], present: list[int]) -> list[
     if len(found) < len(picked):
         raise ValueError(f"Invalid momentum_buffers: {len(picked) - len(found)} missing, must be 0")
     return found
-
-
-class _Layers:
-    """The part of the update that works on vectors with one entry per tensor."""
-
-    def __init__(
-        self,
-        present: list[int],
-        n: int,
-        norm: str,
-        alpha: float | Tensor,
-        eps: float,
-        saturation: Tensor,
-        skipped: Tensor,
-    ) -> None:
-        self.present, self.n, self.pooled = present, n, norm == "group"
-        self.alpha, self.eps = alpha, eps
-        self.saturation, self.skipped = saturation, skipped
-
-    def stack(self, values: Sequence[Tensor], missing: float) -> Tensor:
-        if len(values) < self.n:
-            filler = torch.full_like(values[0], missing)
-            spread = dict(zip(self.present, values, strict=True))
-            values = [spread.get(i, filler) for i in range(self.n)]
-        return torch.stack(tuple(values))
-
-    def pick(self, vector: Tensor) -> list[Tensor]:
-        parts = vector.unbind()
-        return list(parts) if len(self.present) == self.n else [parts[i] for i in self.present]
-
-    def scales(self, norms: Sequence[Tensor], counts: Sequence[Tensor]) -> list[Tensor]:
-        """Give α/(‖g‖ + ε) per tensor, 0 where the layer is skipped."""
-        size, count = self.stack(norms, 0.0), self.stack(counts, -1.0)
-        if self.pooled:
-            size = vector_norm(size).expand(self.n)
-            count = count.clamp_min(0).sum().expand(self.n)
-        # One comparison rejects both inf and NaN.
-        self.finite, self.count = size < torch.inf, count
-        self.live = self.finite & (count > 0)
-        return self.pick(torch.where(self.live, self.alpha / (size + self.eps), 0.0))
-
-    def momentum(self, gamma: float, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
-        """Give per tensor the decay of v and the weight of v in the step: 1 and 0 when skipped."""
-        weight = self.live.to(dtype)
-        # weight * gamma keeps float64, where a Python number would give float32.
-        return self.pick(torch.where(self.live, weight * gamma, 1.0)), self.pick(weight)
-
-    def record(self, hits: Sequence[Tensor]) -> None:
-        hit = self.stack(hits, 0.0)
-        if self.pooled:
-            hit = hit.sum().expand(self.n)
-        self.saturation.copy_(torch.where(self.live, hit / self.count, torch.nan))
-        zero = self.finite & (self.count == 0)
-        self.skipped.add_(torch.stack((zero, ~self.finite, self.count < 0)))
-
-
-def _single_tensor_alphagrad(
-    params: list[Tensor],
-    grads: list[Tensor],
-    buffers: list[Tensor],
-    layers: _Layers,
-    *,
-    lr: float,
-    momentum: float,
-    tau: float,
-    dtype: torch.dtype,
-) -> None:
-    norms = [vector_norm(g) if g.dtype == dtype else vector_norm(g, dtype=dtype) for g in grads]
-    scales = layers.scales(norms, [torch.count_nonzero(g) for g in grads])
-    if buffers:
-        decays, weights = layers.momentum(momentum, dtype)
-    hits = []
-    for i, (p, g, scale) in enumerate(zip(params, grads, scales, strict=True)):
-        # A non-finite gradient times its scale of 0 is NaN, which becomes 0 here.
-        u = (g * scale if g.dtype == dtype else g.to(dtype).mul_(scale)).nan_to_num_(0.0)
-        hits.append(torch.count_nonzero(torch.hardshrink(u, tau)))
-        u.tanh_()
-        if buffers:
-            b = buffers[i]
-            v = b if b.dtype == dtype else b.to(dtype)
-            v.mul_(decays[i]).add_(u, alpha=lr)
-            if v is not b:
-                b.copy_(v)
-            p.addcmul_(v, weights[i], value=-1)
-        else:
-            p.sub_(u, alpha=lr)
-    layers.record(hits)
-
-
-def _multi_tensor_alphagrad(
-    params: list[Tensor],
-    grads: list[Tensor],
-    buffers: list[Tensor],
-    layers: _Layers,
-    *,
-    lr: float,
-    momentum: float,
-    tau: float,
-    dtype: torch.dtype,
-) -> None:
-    work = [g if g.dtype == dtype else g.to(dtype) for g in grads]
-    # The sum of the signs' magnitudes counts: the 1-norm is fused on CUDA, the 0-norm is not.
-    counts = torch._foreach_norm(torch._foreach_sign(work), 1)
-    scales = layers.scales(torch._foreach_norm(work), counts)
-    us = torch._foreach_mul(work, scales)
-    for u in us:
-        u.nan_to_num_(0.0)
-    over = torch._foreach_abs(us)
-    torch._foreach_sub_(over, tau)
-    torch._foreach_clamp_min_(over, 0.0)
-    torch._foreach_sign_(over)
-    layers.record(torch._foreach_norm(over, 1))
-    torch._foreach_tanh_(us)
-    if not buffers:
-        torch._foreach_sub_(params, us, alpha=lr)
-        return
-    vs = [b if b.dtype == dtype else b.to(dtype) for b in buffers]
-    decays, weights = layers.momentum(momentum, dtype)
-    torch._foreach_mul_(vs, decays)
-    torch._foreach_add_(vs, us, alpha=lr)
-    for b, v in zip(buffers, vs, strict=True):
-        if v is not b:
-            b.copy_(v)
-    torch._foreach_sub_(params, torch._foreach_mul(vs, weights))

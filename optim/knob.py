@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from alphagrad.optim.layers import Layer, find_layers, match_layers
-from alphagrad.optim.options import check_alpha
-from alphagrad.optim.packed import SKIP_REASONS, alpha_vector, group_device, pack_group
+from alphagrad.optim.options import KNOBS
+from alphagrad.optim.packed import SKIP_REASONS, group_device, knob_vector, pack_group
 
 
 class Knob:
@@ -30,12 +30,15 @@ class Knob:
 
     def alphas(self) -> dict[str, float]:
         """Give α per layer."""
-        columns = []
-        for group in self.param_groups:
-            pack_group(group)
-            alpha, n = group["alpha"], len(group["params"])
-            columns.append(alpha.tolist() if isinstance(alpha, Tensor) else [alpha] * n)
-        return self._by_name(columns)
+        return self._values("alpha")
+
+    def betas(self) -> dict[str, float]:
+        """Give β per layer."""
+        return self._values("beta")
+
+    def mixes(self) -> dict[str, float]:
+        """Give λ per layer."""
+        return self._values("mix")
 
     def saturation(self) -> dict[str, float]:
         """Give per layer the fraction of non-zero gradient entries with |α·g̃| > τ, in [0, 1].
@@ -82,7 +85,6 @@ class Knob:
             saturations.append(group["saturation"][:n].to(device, non_blocking=True))
         return torch.cat(alphas), torch.cat(saturations)
 
-    @torch.no_grad()
     def set_alpha(
         self, value: float | Mapping[str, float], layers: str = "*", *, pin: bool | None = None
     ) -> list[str]:
@@ -112,32 +114,19 @@ class Knob:
             >>> optimizer.alphas(), optimizer.pinned()
             ({'weight': 10.0, 'bias': 5.0}, {'weight': False, 'bias': True})
         """
-        chosen = match_layers(find_layers(self.param_groups), layers)
-        if isinstance(value, Mapping):
-            values = {name: check_alpha(v, f"alpha for {name!r}") for name, v in value.items()}
-            known = [layer.name for layer in chosen]
-            for name in values:
-                if name not in known:
-                    raise ValueError(f"Unknown layer {name!r}, known layers: {', '.join(known)}")
-            chosen = [layer for layer in chosen if layer.name in values]
-        else:
-            values = dict.fromkeys((layer.name for layer in chosen), check_alpha(value))
-        for g, group in enumerate(self.param_groups):
-            mine = [layer for layer in chosen if layer.group == g]
-            size = sum(layer.index.stop - layer.index.start for layer in mine)
-            if not mine:
-                continue
-            same = len({values[layer.name] for layer in mine}) == 1
-            if same and size == len(group["params"]) and not isinstance(group["alpha"], Tensor):
-                group["alpha"] = values[mine[0].name]
-                continue
-            vector = alpha_vector(group)
-            for layer in mine:
-                # fill_ takes the number along with the kernel; an indexed assignment may copy it.
-                vector[layer.index].fill_(values[layer.name])
-        if pin is not None:
-            self._pin(chosen, pin)
-        return [layer.name for layer in chosen]
+        return self._set("alpha", value, layers, pin)
+
+    def set_beta(
+        self, value: float | Mapping[str, float], layers: str = "*", *, pin: bool | None = None
+    ) -> list[str]:
+        """Change β from the next step on: :meth:`set_alpha` for β."""
+        return self._set("beta", value, layers, pin)
+
+    def set_mix(
+        self, value: float | Mapping[str, float], layers: str = "*", *, pin: bool | None = None
+    ) -> list[str]:
+        """Change λ, in [0, 1], from the next step on: :meth:`set_alpha` for λ."""
+        return self._set("mix", value, layers, pin)
 
     @torch.no_grad()
     def pin(self, layers: str = "*", *, pin: bool = True) -> list[str]:
@@ -161,11 +150,51 @@ class Knob:
         """Let schedulers change these layers again: :meth:`pin` with ``pin=False``."""
         return self.pin(layers, pin=False)
 
+    @torch.no_grad()
+    def _set(
+        self, knob: str, value: float | Mapping[str, float], layers: str, pin: bool | None
+    ) -> list[str]:
+        check = KNOBS[knob]
+        chosen = match_layers(find_layers(self.param_groups), layers)
+        if isinstance(value, Mapping):
+            values = {name: check(v, f"{knob} for {name!r}") for name, v in value.items()}
+            known = [layer.name for layer in chosen]
+            for name in values:
+                if name not in known:
+                    raise ValueError(f"Unknown layer {name!r}, known layers: {', '.join(known)}")
+            chosen = [layer for layer in chosen if layer.name in values]
+        else:
+            values = dict.fromkeys((layer.name for layer in chosen), check(value, knob))
+        for g, group in enumerate(self.param_groups):
+            mine = [layer for layer in chosen if layer.group == g]
+            size = sum(layer.index.stop - layer.index.start for layer in mine)
+            if not mine:
+                continue
+            same = len({values[layer.name] for layer in mine}) == 1
+            if same and size == len(group["params"]) and not isinstance(group[knob], Tensor):
+                group[knob] = values[mine[0].name]
+                continue
+            vector = knob_vector(group, knob)
+            for layer in mine:
+                # fill_ takes the number along with the kernel; an indexed assignment may copy it.
+                vector[layer.index].fill_(values[layer.name])
+        if pin is not None:
+            self._pin(chosen, pin)
+        return [layer.name for layer in chosen]
+
     def _pin(self, layers: list[Layer], pin: bool) -> None:
         for layer in layers:
             group = self.param_groups[layer.group]
             pack_group(group)
             group["pinned"][layer.index].fill_(pin)
+
+    def _values(self, knob: str) -> dict[str, float]:
+        columns = []
+        for group in self.param_groups:
+            pack_group(group)
+            value, n = group[knob], len(group["params"])
+            columns.append(value.tolist() if isinstance(value, Tensor) else [value] * n)
+        return self._by_name(columns)
 
     def _by_name(self, columns: list[list[Any]]) -> dict[str, Any]:
         return {la.name: columns[la.group][la.index.start] for la in find_layers(self.param_groups)}

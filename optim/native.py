@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from array import array
 from collections.abc import Sequence
-from itertools import repeat
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
+from torch.compiler import is_compiling
 
 logger = logging.getLogger(__name__)
 
 try:
     from alphagrad.optim import _kernels
-except ImportError as error:
+
+    _kernels.setup(Tensor, torch.nn.Parameter)
+except (ImportError, AttributeError, ValueError) as error:  # not built; or torch cannot be read
     _kernels = None  # type: ignore[assignment]
     logger.warning("no native kernel, AlphaGrad steps run in torch's own operations: %s", error)
 
-_DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
+# Bits of the kernel's flags.
+_NESTEROV, _MAXIMIZE, _POOLED, _UNIT_RMS, _STOCHASTIC = 1, 2, 4, 8, 16
 
 
 def is_built() -> bool:
-    """Say whether the extension was built when alphagrad was installed."""
+    """Say whether the extension was built when alphagrad was installed, and knows this torch."""
     return _kernels is not None
 
 
@@ -30,72 +33,98 @@ def needs() -> str:
     """Say what the kernel needs, for an error's text."""
     if not is_built():
         return "the native kernel was not built; install alphagrad where a C compiler is"
-    return "all tensors must be contiguous, on the CPU, and of one type: float32, float64, bfloat16"
-
-
-def addresses(
-    params: Sequence[Tensor], grads: Sequence[Tensor | None], buffers: Sequence[Tensor | None]
-) -> array[int] | None:
-    """Give what the kernel wants to know of the tensors, or None if it cannot take them.
-
-    Args:
-        params: n tensors.
-        grads: their gradients, strided, None where missing.
-        buffers: v per tensor, or nothing without momentum.
-
-    Returns:
-        Four integers per tensor: the addresses of parameter, gradient and buffer, 0 where there is
-        none, and the number of elements.
-    """
-    dtype = params[0].dtype
-    if not is_built() or dtype not in _DTYPES or torch.compiler.is_compiling():
-        return None
-    rows: list[int] = []
-    for p, g, b in zip(params, grads, buffers or repeat(None), strict=False):
-        for tensor in (p, g, b):
-            if tensor is None:
-                rows.append(0)
-            elif tensor.dtype is dtype and tensor.is_cpu and tensor.is_contiguous():
-                rows.append(tensor.data_ptr() or 1)  # an empty tensor has no address, but is there
-            else:
-                return None
-        rows.append(p.numel())
-    return array("q", rows)
+    return (
+        'with transform="tanh" and a norm, all tensors must be contiguous, on the CPU, and of one '
+        "type: float32, float64, bfloat16"
+    )
 
 
 def step(
-    table: array[int],
     params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
     buffers: Sequence[Tensor | None],
     *,
     alpha: float | Tensor,
+    beta: float | Tensor,
+    mix: float | Tensor,
     saturation: Tensor,
     skipped: Tensor,
     lr: float,
     momentum: float,
+    dampening: float,
+    nesterov: bool,
+    weight_decay: float,
+    maximize: bool,
     eps: float,
     tau: float,
     pooled: bool,
-) -> None:
-    """Take the step of :func:`alphagrad.optim.alphagrad` on the tensors of ``table``.
+    unit_rms: bool,
+    seed: int | None,
+    inv_scale: float,
+) -> bool:
+    """Take the step of :func:`alphagrad.optim.alphagrad` if the kernel takes the tensors.
 
-    Norms are summed in float64, so unlike those of the other paths they neither overflow nor
-    underflow. As many threads run as ``torch.get_num_threads()`` says; the result is the same with
-    any number.
+    Norms neither overflow nor underflow. As many threads run as ``torch.get_num_threads()`` says;
+    the result is the same with any number.
+
+    Args:
+        params: n tensors.
+        grads: their gradients, None where missing.
+        buffers: v per tensor, None where the gradient is missing; empty for no momentum.
+        alpha: a number, or a float32 vector of shape (n,); ``beta`` and ``mix`` too.
+        beta: β.
+        mix: λ.
+        saturation: float32 (n,), written.
+        skipped: int64 (3, n), added to.
+        lr: η.
+        momentum: γ.
+        dampening: part of a new step that v leaves out.
+        nesterov: look ahead along v.
+        weight_decay: decoupled decay.
+        maximize: ascend.
+        eps: ε.
+        tau: τ.
+        pooled: one norm over all tensors.
+        unit_rms: divide g' by its RMS over the non-zero entries.
+        seed: of the random rounding of bfloat16 parameters; None rounds to nearest.
+        inv_scale: what the gradients are multiplied by first.
+
+    Returns:
+        Whether it was taken; if not, nothing has changed.
+
+    Raises:
+        ValueError: the lists differ in length.
     """
-    _kernels.step(
-        table,
-        alpha.data_ptr() if isinstance(alpha, Tensor) else 0,
-        0.0 if isinstance(alpha, Tensor) else alpha,
-        saturation.data_ptr(),
-        skipped.data_ptr(),
+    if not is_built() or is_compiling():
+        return False
+    flags = (
+        _NESTEROV * nesterov
+        | _MAXIMIZE * maximize
+        | _POOLED * pooled
+        | _UNIT_RMS * unit_rms
+        | _STOCHASTIC * (seed is not None)
+    )
+    taken = _kernels.step(
+        params,
+        grads,
+        buffers,
+        alpha,
+        beta,
+        mix,
+        saturation,
+        skipped,
         lr,
         momentum,
+        dampening,
+        weight_decay,
         eps,
         tau,
-        pooled,
-        _DTYPES[params[0].dtype],
+        inv_scale,
+        flags,
+        seed or 0,
         torch.get_num_threads(),
     )
-    # Autograd notices a write to a tensor that it saved only by the tensor's version.
-    torch.autograd.graph.increment_version([*params, *(b for b in buffers if b is not None)])
+    if taken:
+        # Autograd notices a write to a tensor that it saved only by the tensor's version.
+        increment_version([*params, *(b for b in buffers if b is not None)] if buffers else params)
+    return taken

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from alphagrad.optim.alpha_rule import layer_sizes, sqrt_d_alpha
-from alphagrad.optim.options import check_alpha
+from alphagrad.optim.options import KNOBS
 
 SKIP_REASONS = ("zero", "non_finite", "missing")
 
@@ -19,27 +19,34 @@ def group_device(group: dict[str, Any]) -> torch.device:
 
 
 def is_packed(group: dict[str, Any], device: torch.device) -> bool:
-    """Say whether a step on this device can use a group's vectors and α as they are."""
-    alpha = group["alpha"]
-    if isinstance(alpha, Tensor):
-        ready = alpha.device == device and alpha.dtype == torch.float32
-    else:
-        ready = type(alpha) is float
-    return ready and bool(group["saturation"].device == device)
+    """Say whether a step on this device can use a group's vectors and knobs as they are."""
+    saturation = group["saturation"]
+    if saturation.device != device or len(saturation) != len(group["params"]):
+        return False
+    for name in KNOBS:
+        value = group[name]
+        if isinstance(value, Tensor):
+            if value.device != device or value.dtype != torch.float32:
+                return False
+        elif type(value) is not float or group["capturable"]:
+            return False
+    return True
 
 
 def pack_group(group: dict[str, Any]) -> None:
     """Give a group the packed vectors it lacks, and move those it has to the group's device.
 
     The vectors are ``saturation`` (float32, (n,), NaN where nothing was measured), ``pinned``
-    (bool, (n,)) and ``skipped`` (int64, (3, n), in the order of ``SKIP_REASONS``). ``alpha``
-    becomes a float or a float32 vector of shape (n,).
+    (bool, (n,)) and ``skipped`` (int64, (3, n), in the order of ``SKIP_REASONS``). ``alpha``,
+    ``beta`` and ``mix`` become floats or float32 vectors of shape (n,); vectors where the group is
+    ``capturable``, since a recorded step reads a number once and a vector each time.
 
     Args:
         group: a parameter group with its options filled in; changed in place.
 
     Raises:
-        ValueError: ``group["alpha"]`` is not a valid α for this group.
+        ValueError: a knob holds no valid value for this group.
+        RuntimeError: the group's tensors were replaced by others, as ZeRO does.
     """
     n, device = len(group["params"]), group_device(group)
     if "saturation" not in group:
@@ -48,67 +55,82 @@ def pack_group(group: dict[str, Any]) -> None:
         group["pinned"] = torch.zeros(n, dtype=torch.bool)
     if "skipped" not in group:
         group["skipped"] = torch.zeros(len(SKIP_REASONS), n, dtype=torch.int64)
+    if len(group["saturation"]) != n:
+        raise RuntimeError(
+            f"A parameter group of {len(group['saturation'])} tensors now holds {n}. Sharding that "
+            "replaces tensors by flat ones (ZeRO) mixes layers, and AlphaGrad needs each layer's "
+            "own norm; use torch.distributed.fsdp.fully_shard"
+        )
     for key in ("saturation", "pinned", "skipped"):
         group[key] = group[key].to(device)
-    alpha = group.get("alpha")
-    if isinstance(alpha, Tensor) and alpha.shape == (n,) and alpha.dtype == torch.float32:
-        # Already packed: no look at its values, which would wait for the device.
-        group["alpha"] = alpha.to(device)
-    else:
-        group["alpha"] = as_alpha(alpha, group)
+    for name in KNOBS:
+        value = group[name]
+        if isinstance(value, Tensor) and value.shape == (n,) and value.dtype == torch.float32:
+            # Already packed: no look at its values, which would wait for the device.
+            group[name] = value.to(device)
+        else:
+            group[name] = as_knob(name, value, group)
+        if group["capturable"]:
+            _as_vector(group, name)
 
 
-def as_alpha(alpha: object, group: dict[str, Any]) -> float | Tensor:
-    """Turn what a user may give for α into what a group stores.
+def as_knob(name: str, value: object, group: dict[str, Any]) -> float | Tensor:
+    """Turn what a user may give for α, β or λ into what a group stores.
 
     Args:
-        alpha: None for k·√d, a number for the whole group, or one number per tensor.
+        name: ``"alpha"``, ``"beta"`` or ``"mix"``.
+        value: a number for the whole group, or one number per tensor; for α also None for k·√d.
         group: the group it is for.
 
     Returns:
         A float, or a new float32 vector of shape (n,) on the group's device.
 
     Raises:
-        ValueError: the length is wrong, a value is not finite and > 0, or the tensors of a group
+        ValueError: the length is wrong, a value is out of its range, or the tensors of a group
             that is one layer would get different values.
     """
-    n = len(group["params"])
-    if alpha is None:
+    n, check = len(group["params"]), KNOBS[name]
+    if value is None and name == "alpha":
         sizes = layer_sizes(group["params"], norm=group["norm"])
         values = [sqrt_d_alpha(size, group["k"]) for size in sizes]
-    elif isinstance(alpha, Tensor) and alpha.dim() > 0:
-        values = alpha.tolist()
-    elif isinstance(alpha, Sequence) and not isinstance(alpha, str):
-        values = list(alpha)
+    elif isinstance(value, Tensor) and value.dim() > 0:
+        values = value.tolist()
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        values = list(value)
     else:
-        return check_alpha(alpha)
+        return check(value, name)
     if len(values) != n:
-        raise ValueError(f"Invalid alpha: {len(values)} values, must be one per tensor, here {n}")
-    values = [check_alpha(value) for value in values]
+        raise ValueError(f"Invalid {name}: {len(values)} values, must be one per tensor, here {n}")
+    values = [check(value, name) for value in values]
     if group["norm"] == "group" and len(set(values)) > 1:
-        raise ValueError(f"Invalid alpha: {values}, must be one value when norm='group'")
+        raise ValueError(f"Invalid {name}: {values}, must be one value when norm='group'")
     return torch.tensor(values, dtype=torch.float32).to(group_device(group))
 
 
-def alpha_vector(group: dict[str, Any]) -> Tensor:
-    """Give a group's α as its packed vector, which replaces a float first.
+def knob_vector(group: dict[str, Any], name: str = "alpha") -> Tensor:
+    """Give a group's α, β or λ as its packed vector, which replaces a float first.
 
     Args:
-        group: a parameter group of an :class:`AlphaGrad`; ``group["alpha"]`` may be changed.
+        group: a parameter group of an :class:`AlphaGrad`; it may be changed.
+        name: ``"alpha"``, ``"beta"`` or ``"mix"`` (default: ``"alpha"``).
 
     Returns:
-        ``group["alpha"]`` itself, float32 of shape (n,): writes to it are writes to the knob.
+        ``group[name]`` itself, float32 of shape (n,): writes to it are writes to the knob.
 
     Example:
-        >>> group = {"params": [torch.zeros(2)], "norm": "tensor", "k": 1.5, "alpha": 50.0}
-        >>> alpha_vector(group)
+        >>> from alphagrad.optim import AlphaGrad
+        >>> optimizer = AlphaGrad([torch.zeros(2)], alpha=50.0)
+        >>> knob_vector(optimizer.param_groups[0])
         tensor([50.])
     """
-    device = group_device(group)
-    if not ("saturation" in group and is_packed(group, device)):
+    if not ("saturation" in group and is_packed(group, group_device(group))):
         pack_group(group)
-    alpha = group["alpha"]
-    if not isinstance(alpha, Tensor):
-        size = (len(group["params"]),)
-        group["alpha"] = alpha = torch.full(size, alpha, dtype=torch.float32, device=device)
-    return alpha
+    return _as_vector(group, name)
+
+
+def _as_vector(group: dict[str, Any], name: str) -> Tensor:
+    value = group[name]
+    if not isinstance(value, Tensor):
+        shape, device = (len(group["params"]),), group_device(group)
+        group[name] = value = torch.full(shape, value, dtype=torch.float32, device=device)
+    return value

@@ -1,7 +1,38 @@
-"""Schedulers of α: a static rule, and one that holds saturation in a band."""
+"""Schedulers of α: rules, curves in time, and one that holds saturation in a band."""
 
 from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
+from alphagrad.scheduler.band import Band, BandSchedule
+from alphagrad.scheduler.band_rule import BandRule
+from alphagrad.scheduler.chained import ChainedAlpha
+from alphagrad.scheduler.constant import ConstantAlpha
+from alphagrad.scheduler.cosine import CosineAlpha
+from alphagrad.scheduler.exponential import ExponentialAlpha
+from alphagrad.scheduler.factor import FactorAlpha
+from alphagrad.scheduler.lambda_alpha import LambdaAlpha
+from alphagrad.scheduler.linear import LinearAlpha
+from alphagrad.scheduler.mix import MixScheduler
+from alphagrad.scheduler.plateau import PlateauAlpha
+from alphagrad.scheduler.quantile_start import quantile_alpha
 from alphagrad.scheduler.saturation import SaturationScheduler
+from alphagrad.scheduler.sequential import SequentialAlpha
 from alphagrad.scheduler.sqrt_d import SqrtDAlpha
 
-__all__ = ["AlphaScheduler", "SaturationScheduler", "SqrtDAlpha"]
+__all__ = [
+    "AlphaScheduler",
+    "Band",
+    "BandRule",
+    "BandSchedule",
+    "ChainedAlpha",
+    "ConstantAlpha",
+    "CosineAlpha",
+    "ExponentialAlpha",
+    "FactorAlpha",
+    "LambdaAlpha",
+    "LinearAlpha",
+    "MixScheduler",
+    "PlateauAlpha",
+    "SaturationScheduler",
+    "SequentialAlpha",
+    "SqrtDAlpha",
+    "quantile_alpha",
+]

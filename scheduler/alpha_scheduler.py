@@ -1,13 +1,14 @@
 """The base of all α schedulers."""
 
 import copy
+import warnings
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from alphagrad.optim import AlphaGrad, Layer, alpha_vector, find_layers, match_layers
+from alphagrad.optim import AlphaGrad, Layer, find_layers, knob_vector, match_layers
 
 
 class AlphaScheduler:
@@ -23,24 +24,28 @@ class AlphaScheduler:
         layers: glob of the layers to act on (default: all).
 
     Attributes:
+        knob: what it moves: ``"alpha"``, or ``"beta"`` or ``"mix"`` in a subclass that says so.
         optimizer: that optimizer.
         layers: that glob.
-        last_step: number of calls of :meth:`step` so far.
+        last_step: number of steps so far.
 
     Raises:
         TypeError: the optimizer is not an :class:`AlphaGrad`.
         ValueError: no layer matches ``layers``.
 
     Example:
+        >>> weights = {"weight": torch.zeros(4), "bias": torch.zeros(2)}
         >>> class Halve(AlphaScheduler):
         ...     def get_alpha(self):
         ...         return [alpha / 2 for alpha in super().get_alpha()]
-        >>> optimizer = AlphaGrad(torch.nn.Linear(3, 2).named_parameters(), alpha=8.0)
-        >>> Halve(optimizer, layers="weight").step()
+        >>> optimizer = AlphaGrad(weights.items(), alpha=8.0)
+        >>> scheduler = Halve(optimizer, layers="weight").attach()
+        >>> optimizer.step()
         >>> optimizer.alphas()
         {'weight': 4.0, 'bias': 8.0}
     """
 
+    knob: ClassVar[str] = "alpha"
     _not_saved: ClassVar[frozenset[str]] = frozenset({"optimizer", "_handle", "_masks", "_devices"})
 
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
@@ -52,7 +57,7 @@ class AlphaScheduler:
         self.last_step = 0
         self._masks: list[Tensor] = []
         self._devices: list[torch.device] = []
-        self._last_alpha = [alpha.clone() for alpha in self.alpha_vectors()]
+        self.alpha_vectors()  # packs what is still a float
         self._handle: RemovableHandle | None = None
 
     def covered_layers(self) -> list[Layer]:
@@ -61,7 +66,7 @@ class AlphaScheduler:
 
     def alpha_vectors(self) -> list[Tensor]:
         """Give the optimizer's own packed α, one float32 vector per group; a write is a change."""
-        return [alpha_vector(group) for group in self.optimizer.param_groups]
+        return [knob_vector(group, self.knob) for group in self.optimizer.param_groups]
 
     def get_alpha(self) -> list[Tensor]:
         """Compute the next α: the hook for subclasses.
@@ -74,8 +79,8 @@ class AlphaScheduler:
         return self.alpha_vectors()
 
     def get_last_alpha(self) -> list[Tensor]:
-        """Give α as this scheduler last left it, one float32 vector per group."""
-        return [alpha.clone() for alpha in self._last_alpha]
+        """Give copies of α as it is now, one float32 vector per group."""
+        return [alpha.clone() for alpha in self.alpha_vectors()]
 
     def on_groups(self) -> None:
         """Rebuild constants that depend on the groups: a hook for subclasses.
@@ -84,11 +89,23 @@ class AlphaScheduler:
         state was loaded. The one place to bring numbers from the host to the device.
         """
 
-    @torch.no_grad()
     def step(self) -> None:
-        """Count a step and write the next α."""
+        """Count a step and write the next α; before the optimizer's first step only warn."""
+        if not self.optimizer.stepped:
+            warnings.warn(
+                f"{type(self).__name__}.step() before the optimizer's first step does nothing; "
+                "call optimizer.step() first, then scheduler.step()",
+                stacklevel=2,
+            )
+            return
         self.last_step += 1
-        self._write()
+        with torch.no_grad():
+            self._advance()
+
+    @property
+    def attached(self) -> bool:
+        """Whether each step of the optimizer steps this scheduler."""
+        return self._handle is not None
 
     def attach(self) -> Self:
         """Call :meth:`step` after every step of the optimizer; a second call changes nothing.
@@ -125,12 +142,6 @@ class AlphaScheduler:
             raise ValueError(
                 f"Invalid scheduler state with keys {sorted(state_dict)}, must be {sorted(known)}"
             )
-        groups = self.optimizer.param_groups
-        if len(state_dict["_last_alpha"]) > len(groups):
-            raise ValueError(
-                f"Invalid scheduler state for {len(state_dict['_last_alpha'])} parameter groups, "
-                f"must be at most {len(groups)}"
-            )
         self.__dict__.update(copy.deepcopy(state_dict))
         self._devices = []
 
@@ -150,15 +161,21 @@ class AlphaScheduler:
         self._devices = devices
         self.on_groups()
 
+    def _advance(self) -> None:
+        self._write()
+
     def _write(self) -> None:
         alphas = self.alpha_vectors()
         self._refresh()
         groups, computed = self.optimizer.param_groups, self.get_alpha()
-        self._last_alpha = []
+        # A GradScaler leaves this here during a step that it masks.
+        found_inf = getattr(self.optimizer, "found_inf", None)
         for group, mask, alpha, new in zip(groups, self._masks, alphas, computed, strict=True):
-            written = torch.where(mask & ~group["pinned"], new, alpha)
-            alpha.copy_(written)
-            self._last_alpha.append(written)
+            free = mask & ~group["pinned"]
+            if found_inf is not None:
+                free = free & (found_inf.to(free.device) == 0)
+            alpha.copy_(torch.where(free, new, alpha))
 
     def _after_step(self, optimizer: object, args: object, kwargs: object) -> None:
-        self.step()
+        if not self.optimizer.rehearsed:
+            self.step()

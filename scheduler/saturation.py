@@ -1,36 +1,52 @@
 """The dynamic rule: hold each layer's saturation in a band."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from alphagrad.optim import AlphaGrad, layer_sizes
+from alphagrad.optim.rehearsal import is_rehearsal
 from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
+from alphagrad.scheduler.band import Band, BandSchedule
+from alphagrad.scheduler.band_rule import BandRule
+from alphagrad.scheduler.quantile_start import quantile_alpha
 
 
 class SaturationScheduler(AlphaScheduler):
     r"""Moves α until each layer's saturation S is in a band (paper, section 7.3).
 
-    With f = √(lo·hi) the law is, per layer and step,
-    log α ← log α + clip(gain·(f − S), ±max_log_step). It acts from the step at which S leaves
-    [lo, hi] until S is in the inner band [√(lo·f), √(f·hi)], and rests otherwise, so that noise in
-    S does not move α. A step that measured no S holds α. While it acts, α stays in
-    [k_min, k_max]·√d: a layer that cannot reach the band ends at a bound, and leaves it as soon as
-    its gradients allow.
+    Three parts: the signal is S as the optimizer measured it, pooled over the group for small
+    layers; the target is a :class:`Band`, or a :class:`BandSchedule` that moves; the rule is a
+    :class:`BandRule`. α stays in [k_min, k_max]·√d while it is moved: a layer that cannot reach the
+    band ends at a bound, and leaves it as soon as its gradients allow. A step that measured no S
+    (zero, non-finite or missing gradient, or masked by a GradScaler) holds α.
 
-    On Gaussian gradients S changes by at most 0.49 per unit of log α, so the loop does not
-    oscillate while gain < 2/0.49, nor overshoot while gain < 1/0.49.
+    Attached, it starts from the first gradients themselves: before the optimizer's first step each
+    α is set to where a sample of the gradient has the band's middle as its S.
 
     Args:
         optimizer: the optimizer whose α to move. Its groups' ``tau`` is set to ``tau``.
-        band: lo and hi, 0 < lo < hi < 1 (default: (0.05, 0.25)).
+        band: two edges, 0 < low < high < 1, or a target (default: (0.05, 0.25)).
         tau: τ: an entry is saturated when |α·g̃| > τ (default: 2.5).
         gain: change of log α per unit of S (default: 2.0).
         max_log_step: largest change of log α in one step (default: 0.5).
         k_min: lower bound of α/√d (default: 0.01).
         k_max: upper bound of α/√d (default: 100.0).
+        min_numel: a layer of fewer entries follows the S of its whole group, since its own is
+            a noisy count of few; 1 lets each layer follow its own (default: 256).
+        start: ``"quantile"`` for that start, or ``"keep"`` to go on from the α that is there
+            (default: ``"quantile"``).
         layers: glob of the layers to act on (default: all).
+
+    Attributes:
+        band: the target.
+        rule: the rule.
 
     Raises:
         TypeError: the optimizer is not an :class:`AlphaGrad`.
@@ -40,83 +56,142 @@ class SaturationScheduler(AlphaScheduler):
         >>> weight = torch.zeros(64, 64, requires_grad=True)
         >>> optimizer = AlphaGrad([weight], alpha=2.0)
         >>> scheduler = SaturationScheduler(optimizer).attach()
-        >>> for _ in range(25):
+        >>> for _ in range(10):
         ...     weight.grad = torch.randn(64, 64)
         ...     optimizer.step()
-        >>> 0.05 <= optimizer.saturation()["0.0"] <= 0.25
-        True
+        ...     assert 0.05 <= optimizer.saturation()["0.0"] <= 0.25
     """
 
-    _not_saved = AlphaScheduler._not_saved | {"_roots", "_covered"}
+    _not_saved: ClassVar[frozenset[str]] = AlphaScheduler._not_saved | {
+        "band",
+        "rule",
+        "_roots",
+        "_small",
+        "_covered",
+        "_start_handle",
+    }
 
     def __init__(
         self,
         optimizer: AlphaGrad,
-        band: tuple[float, float] = (0.05, 0.25),
+        band: Sequence[float] | Band | BandSchedule = (0.05, 0.25),
         *,
         tau: float = 2.5,
         gain: float = 2.0,
         max_log_step: float = 0.5,
         k_min: float = 0.01,
         k_max: float = 100.0,
+        min_numel: int = 256,
+        start: Literal["quantile", "keep"] = "quantile",
         layers: str = "*",
     ) -> None:
-        low, high = band
-        if not 0 < low < high < 1:
-            raise ValueError(f"Invalid band: {band}, must be 0 < low < high < 1")
         if not 0 < k_min < k_max < math.inf:
             raise ValueError(f"Invalid k_min, k_max: {k_min}, {k_max}, must be 0 < k_min < k_max")
-        for name, value in {"tau": tau, "gain": gain, "max_log_step": max_log_step}.items():
-            if not 0 < value < math.inf:
-                raise ValueError(f"Invalid {name}: {value}, must be finite and > 0")
-        self.band = (float(low), float(high))
-        self.tau = tau
-        self.gain = gain
-        self.max_log_step = max_log_step
-        self.k_min = k_min
-        self.k_max = k_max
+        if not 0 < tau < math.inf:
+            raise ValueError(f"Invalid tau: {tau}, must be finite and > 0")
+        if min_numel < 1:
+            raise ValueError(f"Invalid min_numel: {min_numel}, must be >= 1")
+        if start not in ("quantile", "keep"):
+            raise ValueError(f"Invalid start: {start!r}, must be 'quantile' or 'keep'")
+        self.band = band if isinstance(band, Band | BandSchedule) else Band(*map(float, band))
+        self.rule = BandRule(gain=gain, max_log_step=max_log_step)
+        self.tau, self.k_min, self.k_max, self.min_numel = tau, k_min, k_max, min_numel
+        self._started = start == "keep"
+        self._start_handle: RemovableHandle | None = None
         self._active: list[Tensor] = []
         self._roots: list[Tensor] = []
+        self._small: list[Tensor | None] = []
         self._covered: set[int] = set()
         super().__init__(optimizer, layers=layers)
         self._refresh()
 
-    def on_groups(self) -> None:
-        """Compute √d, and set τ of the groups with a layer to act on."""
+    def attach(self) -> Self:
+        """Follow every step of the optimizer, and set α before the first; see the base class."""
+        if self._start_handle is None:
+            self._start_handle = self.optimizer.register_step_pre_hook(self._before_step)
+        return super().attach()
+
+    def detach(self) -> None:
+        """Undo :meth:`attach`."""
+        if self._start_handle is not None:
+            self._start_handle.remove()
+            self._start_handle = None
+        super().detach()
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Set α by the gradients that are there now; :meth:`attach` does so by itself, once."""
+        self._started = True
+        self.alpha_vectors()
+        self._refresh()
+        middle = self.band.at(0).middle
+        for group, mask, root in zip(
+            self.optimizer.param_groups, self._masks, self._roots, strict=True
+        ):
+            if not group["params"]:
+                continue
+            found = quantile_alpha(group, middle, tau=self.tau, min_numel=self.min_numel)
+            free = mask & ~group["pinned"] & ~found.isnan()
+            bounded = found.clamp(self.k_min * root, self.k_max * root)
+            group["alpha"].copy_(torch.where(free, bounded, group["alpha"]))
+
+    def start_once(self) -> None:
+        """Call :meth:`start` if it was not called yet and there are gradients.
+
+        Where they come inside ``optimizer.step(closure)``, the hook that :meth:`attach` sets finds
+        none before the first step, and starts at the second; call this in the closure instead.
+        """
         groups = self.optimizer.param_groups
+        if self._started or (not self.optimizer.state and is_rehearsal(groups)):
+            return
+        if any(p.grad is not None for group in groups for p in group["params"]):
+            self.start()
+
+    def on_groups(self) -> None:
+        """Compute √d and which layers are small, and set τ of the groups with a layer to act on."""
         self._covered = {layer.group for layer in self.covered_layers()}
         self._set_tau()
-        self._roots = []
-        for g, group in enumerate(groups):
+        self._roots, self._small = [], []
+        for g, group in enumerate(self.optimizer.param_groups):
             device = group["pinned"].device
-            sizes = torch.tensor(layer_sizes(group["params"], norm=group["norm"]))
-            self._roots.append(sizes.to(torch.float32).sqrt().to(device))
+            sizes = layer_sizes(group["params"], norm=group["norm"])
+            self._roots.append(torch.tensor(sizes, dtype=torch.float32).sqrt().to(device))
+            small = [size < self.min_numel for size in sizes]
+            self._small.append(torch.tensor(small).to(device) if any(small) else None)
             if g < len(self._active):
                 self._active[g] = self._active[g].to(device)
             else:
                 self._active.append(torch.zeros_like(group["pinned"]))
 
     def get_alpha(self) -> list[Tensor]:
-        """Give α after one step of the control law."""
+        """Give α after one step of the rule."""
         # Each time, because loading a state into the optimizer brings the τ it was saved with.
         self._set_tau()
-        low, high = self.band
-        middle = math.sqrt(low * high)
-        inner_low, inner_high = math.sqrt(low * middle), math.sqrt(middle * high)
+        band = self.band.at(self.last_step)
         computed = []
         for g, (group, alpha) in enumerate(
             zip(self.optimizer.param_groups, self.alpha_vectors(), strict=True)
         ):
-            s, root = group["saturation"], self._roots[g]
-            # A NaN fails each comparison: whether the layer is active stays as it was.
-            outside = (s < low) | (s > high)
-            inside = (s >= inner_low) & (s <= inner_high)
-            active = self._active[g] = (self._active[g] | outside) & ~inside
-            move = (self.gain * (middle - s)).clamp(-self.max_log_step, self.max_log_step)
+            root = self._roots[g]
+            move, active = self.rule.move(self._signal(g, group), band, self._active[g])
+            self._active[g] = active
             moved = (alpha * move.exp()).clamp(self.k_min * root, self.k_max * root)
-            computed.append(torch.where(active & ~s.isnan(), moved, alpha))
+            computed.append(torch.where(move == 0.0, alpha, moved))
         return computed
+
+    def _signal(self, g: int, group: dict[str, Any]) -> Tensor:
+        """Give S per layer; a small layer that measured one has that of the group."""
+        s: Tensor = group["saturation"]
+        small = self._small[g]
+        if small is None:
+            return s
+        weight = torch.where(s.isnan(), 0.0, self._roots[g].square())
+        pooled = (weight * s.nan_to_num(0.0)).sum() / weight.sum()
+        return torch.where(small & ~s.isnan(), pooled, s)
 
     def _set_tau(self) -> None:
         for g in self._covered:
             self.optimizer.param_groups[g]["tau"] = self.tau
+
+    def _before_step(self, optimizer: object, args: object, kwargs: object) -> None:
+        self.start_once()

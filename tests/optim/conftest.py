@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 
 from alphagrad.optim import native
-
-PATHS = {
-    "loop": {"foreach": False},
-    "foreach": {"foreach": True},
-    "fused": {"fused": True},
-}
+from tests.optim.cases import PATHS
 
 
 @pytest.fixture(params=PATHS)

@@ -69,6 +69,37 @@ def test_a_float_stays_a_float_until_one_layer_is_written() -> None:
     assert optimizer.alphas() == dict(zip(NAMES, [50.0, 4.0, 20.0, 3.0], strict=True))
 
 
+def test_beta_and_mix_are_knobs_too() -> None:
+    optimizer = make(alpha=10.0, mix=0.25)
+    assert optimizer.set_beta(2.0) == NAMES
+    assert optimizer.param_groups[0]["beta"] == 2.0
+    optimizer.set_beta(3.0, "*.bias")
+    optimizer.set_mix({"actor.bias": 0.0}, pin=True)
+    assert list(optimizer.betas().values()) == [2.0, 3.0, 2.0, 3.0]
+    assert list(optimizer.mixes().values()) == [0.25, 0.0, 0.25, 0.25]
+    assert optimizer.pinned()["actor.bias"]
+    assert set(optimizer.alphas().values()) == {10.0}
+    with pytest.raises(ValueError, match=r"mix for 'actor.bias': 1.5, must be a number, in \[0, 1"):
+        optimizer.set_mix({"actor.bias": 1.5})
+    with pytest.raises(ValueError, match="Invalid beta: -1, must be a number, finite and > 0"):
+        optimizer.set_beta(-1)
+
+
+def test_capturable_knobs_are_vectors_that_are_written_in_place() -> None:
+    optimizer = make(alpha=10.0, capturable=True)
+    group = optimizer.param_groups[0]
+    vectors = {key: group[key] for key in ("alpha", "beta", "mix")}
+    optimizer.set_alpha(20.0)
+    optimizer.set_beta(2.0)
+    optimizer.set_mix(0.5)
+    for key, value in {"alpha": 20.0, "beta": 2.0, "mix": 0.5}.items():
+        assert group[key] is vectors[key]
+        assert group[key].tolist() == [value] * 4
+    group["alpha"] = 7.0
+    optimizer.step()
+    assert group["alpha"].tolist() == [7.0] * 4
+
+
 def test_a_mapping_is_limited_by_the_glob() -> None:
     optimizer = make(alpha=10.0)
     assert optimizer.set_alpha({"actor.bias": 2.0}, "actor.*") == ["actor.bias"]

@@ -1,8 +1,8 @@
-"""AlphaGrad against a float64 reference written from the paper's equations alone."""
+"""Every row of the table against the float64 reference, and the paths against each other."""
 
-import itertools
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from alphagrad.optim import AlphaGrad
+from tests.optim.cases import CASES, PATHS, SHAPES, Case
+from tests.optim.reference import Array, Reference
 
-SHAPES: list[tuple[int, ...]] = [(), (5,), (4, 3), (2, 3, 3, 3), (0,)]
 TOLERANCE = {
     torch.float64: 1e-12,
     torch.float32: 2e-6,
@@ -21,44 +22,7 @@ TOLERANCE = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    dtype: torch.dtype
-    momentum: float
-    norm: Literal["tensor", "group"]
-    path: Literal["loop", "foreach", "fused"]
-    alpha: Literal["float", "vector", "rule"]
-
-
-PATHS: list[Literal["loop", "foreach", "fused"]] = ["loop", "foreach", "fused"]
-OPTIONS: dict[str, dict[str, Any]] = {
-    "loop": {"foreach": False},
-    "foreach": {"foreach": True},
-    "fused": {"fused": True},
-}
-NORMS: list[Literal["tensor", "group"]] = ["tensor", "group"]
-ALPHAS: list[Literal["float", "vector", "rule"]] = ["float", "vector", "rule"]
-CASES = [
-    Case(*options)
-    for options in itertools.product(TOLERANCE, (0.0, 0.9), NORMS, PATHS, ALPHAS)
-    if options[0] != torch.float16 or options[3] != "fused"  # the kernel has no float16
-]
-
-
-def alphas_of(case: Case) -> tuple[Any, list[float]]:
-    """The argument, and α per tensor as the reference uses it."""
-    sizes = [math.prod(shape) for shape in SHAPES]
-    if case.alpha == "float":
-        return 7.3, [7.3] * len(sizes)
-    if case.alpha == "vector":
-        given = [0.5, 3.0, 50.0, 120.25, 7.0] if case.norm == "tensor" else [12.5] * len(sizes)
-        return given, given
-    if case.norm == "group":
-        sizes = [sum(sizes)] * len(sizes)
-    return None, [float(np.float32(1.5 * math.sqrt(max(size, 1)))) for size in sizes]
-
-
-def as_numpy(tensor: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+def as_numpy(tensor: torch.Tensor) -> Array:
     return tensor.detach().to(torch.float64).numpy().copy()
 
 
@@ -67,64 +31,43 @@ def assert_near(actual: torch.Tensor, expected: Any, tolerance: float) -> None:
     assert (error <= tolerance * (np.abs(expected) + 0.02)).all(), error.max(initial=0.0)
 
 
+def set_gradients(params: list[torch.Tensor], size: float) -> list[Array]:
+    """Give random gradients, with exact zeros that saturation must not count."""
+    for p in params:
+        fresh = torch.randn(p.shape) * size
+        if p.dim() == 2:
+            fresh[0] = 0.0
+        p.grad = fresh.to(p.dtype)
+    return [as_numpy(p.grad) for p in params if p.grad is not None]
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_steps_agree_with_the_reference(case: Case, request: pytest.FixtureRequest) -> None:
     if case.path == "fused":
         request.getfixturevalue("kernel")
     torch.manual_seed(3)
-    lr, eps, tau, tolerance = 0.05, 1e-5, 2.5, TOLERANCE[case.dtype]
-    given, alphas = alphas_of(case)
+    tolerance = TOLERANCE[case.dtype]
     params = [torch.randn(shape).to(case.dtype).requires_grad_() for shape in SHAPES]
-    optimizer = AlphaGrad(
-        params,
-        lr=lr,
-        alpha=given,
-        momentum=case.momentum,
-        eps=eps,
-        tau=tau,
-        norm=case.norm,
-        **OPTIONS[case.path],
-    )
-    velocity = [np.zeros(shape) for shape in SHAPES]
+    optimizer = AlphaGrad(params, **case.options)
+    reference = Reference([as_numpy(p) for p in params], case.options)
     for step in range(4):
-        before = [as_numpy(p) for p in params]
-        for p in params:
-            fresh = torch.randn(p.shape) * 10.0 ** (step - 1)
-            if p.dim() == 2:
-                fresh[0] = 0.0  # exact zeros, which saturation must not count
-            p.grad = fresh.to(case.dtype)
-        grads = [as_numpy(p.grad) for p in params if p.grad is not None]
+        # Each step starts from what is stored, so that the one rounding is all that differs.
+        reference.params = [as_numpy(p) for p in params]
+        if case.options.get("momentum") and step:
+            buffers = [optimizer.state[p]["momentum_buffer"] for p in params]
+            reference.velocity = [as_numpy(b) for b in buffers]
+        reference.step(set_gradients(params, 10.0 ** (step - 1)))
         optimizer.step()
 
-        squares = [float((g**2).sum()) for g in grads]
-        norms = [math.sqrt(sum(squares) if case.norm == "group" else sq) for sq in squares]
-        shaped, over, nonzero = [], [], []
-        for g, norm, alpha in zip(grads, norms, alphas, strict=True):
-            x = alpha * g / (norm + eps)
-            shaped.append(np.tanh(x))
-            over.append(int((np.abs(x) > tau).sum()))
-            nonzero.append(int((g != 0).sum()))
-        for i, p in enumerate(params):
-            if case.momentum:
-                velocity[i] = case.momentum * velocity[i] + lr * shaped[i]
-                expected = before[i] - velocity[i]
-                # An empty tensor alone is a zero gradient: no step, so no buffer is read.
-                buffer = optimizer.state[p]["momentum_buffer"]
-                assert buffer.dtype == case.dtype
-                assert_near(buffer, velocity[i], tolerance)
-                velocity[i] = as_numpy(buffer)
+        for p, expected, velocity in zip(params, reference.params, reference.velocity, strict=True):
+            assert_near(p, expected, tolerance)
+            if case.options.get("momentum"):
+                assert optimizer.state[p]["momentum_buffer"].dtype == case.dtype
+                assert_near(optimizer.state[p]["momentum_buffer"], velocity, tolerance)
             else:
                 assert not optimizer.state[p]
-                expected = before[i] - lr * shaped[i]
-            assert_near(p, expected, tolerance)
-        if case.norm == "group":
-            assert optimizer.saturation() == {
-                "group0": pytest.approx(sum(over) / sum(nonzero), rel=1e-6)
-            }
-        else:
-            ratios = [o / n if n else math.nan for o, n in zip(over, nonzero, strict=True)]
-            found = list(optimizer.saturation().values())
-            assert found == pytest.approx(ratios, rel=1e-6, nan_ok=True)
+        found = optimizer.param_groups[0]["saturation"].tolist()
+        assert found == pytest.approx(reference.saturation, rel=1e-6, nan_ok=True)
 
 
 @pytest.mark.usefixtures("kernel")
@@ -132,10 +75,12 @@ def test_steps_agree_with_the_reference(case: Case, request: pytest.FixtureReque
 @pytest.mark.parametrize("norm", ["tensor", "group"])
 def test_all_paths_agree_with_skips(momentum: float, norm: Literal["tensor", "group"]) -> None:
     results = []
-    for path in PATHS:
+    for path in PATHS.values():
         torch.manual_seed(5)
         params = [torch.randn(shape, requires_grad=True) for shape in SHAPES]
-        optimizer = AlphaGrad(params, lr=0.1, momentum=momentum, norm=norm, **OPTIONS[path])
+        optimizer = AlphaGrad(
+            params, lr=0.1, momentum=momentum, norm=norm, weight_decay=0.1, mix=0.8, **path
+        )
         for step in range(6):
             for i, p in enumerate(params):
                 kind = (step + i) % 5
@@ -175,11 +120,12 @@ def test_non_contiguous_tensors_step_like_contiguous_ones() -> None:
     torch.manual_seed(0)
     values, gradient = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     ends = []
+    paths: list[dict[str, Any]] = [{"foreach": False}, {"foreach": True}, {}]
     for layout in (torch.contiguous_format, torch.channels_last):
-        for foreach in (False, True):
+        for path in paths:
             p = values.clone(memory_format=layout).requires_grad_()
             p.grad = gradient.clone(memory_format=layout)
-            AlphaGrad([p], lr=0.1, momentum=0.5, foreach=foreach).step()
+            AlphaGrad([p], lr=0.1, momentum=0.5, **path).step()
             ends.append(p)
     assert not torch.equal(ends[0], values)
     for end in ends[1:]:

@@ -109,21 +109,14 @@ def test_gradients_near_the_ends_of_float32(path: dict[str, Any]) -> None:
     # Squares underflow: the norm is 0 but the gradient is not, so it is a step and not a skip.
     tiny = torch.zeros(2, requires_grad=True)
     tiny.grad = torch.tensor([1e-30, 0.0])
-    # Squares overflow: without a norm there is no direction of known length. The kernel sums in
-    # float64 and knows it.
     huge = torch.zeros(2, requires_grad=True)
-    huge.grad = torch.tensor([3e38, 3e38])
+    huge.grad = torch.tensor([3e38, 3e38])  # the norm itself is beyond float32
     optimizer = AlphaGrad([("tiny", tiny), ("huge", huge)], alpha=1e37, eps=1e-8, **path)
     optimizer.step()
-    assert tiny.isfinite().all()
     assert tiny[0] < 0
     assert tiny[1] == 0
-    assert optimizer.skipped()["tiny"]["zero"] == 0
-    if "fused" in path:
-        assert huge.tolist() == pytest.approx([-1e-3, -1e-3])
-    else:
-        assert torch.equal(huge, torch.zeros(2))
-    assert optimizer.skipped()["huge"]["non_finite"] == ("fused" not in path)
+    assert huge.tolist() == pytest.approx([-1e-3, -1e-3])
+    assert not any(sum(counts.values()) for counts in optimizer.skipped().values())
 
 
 @pytest.mark.parametrize("path", [{}, {"foreach": True}])  # the kernel has no float16

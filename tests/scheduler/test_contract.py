@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import AlphaScheduler, SaturationScheduler, SqrtDAlpha
+from alphagrad.scheduler import (
+    AlphaScheduler,
+    ChainedAlpha,
+    ConstantAlpha,
+    CosineAlpha,
+    ExponentialAlpha,
+    LambdaAlpha,
+    LinearAlpha,
+    SaturationScheduler,
+    SequentialAlpha,
+    SqrtDAlpha,
+)
 
 
 class Halve(AlphaScheduler):
@@ -17,11 +29,37 @@ class Halve(AlphaScheduler):
         return [alpha / 2 for alpha in super().get_alpha()]
 
 
+def chained(optimizer: AlphaGrad, layers: str = "*") -> ChainedAlpha:
+    curve = ExponentialAlpha(optimizer, gamma=0.9, layers=layers)
+    return ChainedAlpha([curve, SaturationScheduler(optimizer, layers=layers)])
+
+
+def sequential(optimizer: AlphaGrad, layers: str = "*") -> SequentialAlpha:
+    def first(optimizer: AlphaGrad) -> AlphaScheduler:
+        return ExponentialAlpha(optimizer, gamma=0.9, layers=layers)
+
+    def second(optimizer: AlphaGrad) -> AlphaScheduler:
+        return SaturationScheduler(optimizer, layers=layers)
+
+    return SequentialAlpha(optimizer, schedulers=[first, second], milestones=[3])
+
+
 Factory = Callable[..., AlphaScheduler]
+# Each takes an α of 400 down within a step.
 SCHEDULERS: dict[str, Factory] = {
     "halve": Halve,
+    "constant": partial(ConstantAlpha, alpha=40.0),
     "sqrt_d": SqrtDAlpha,
+    "linear": partial(LinearAlpha, start_factor=1.0, end_factor=0.1, total_steps=7),
+    "cosine": partial(CosineAlpha, period=7),
+    "cosine, restarts": partial(
+        CosineAlpha, period=8, restarts=True, period_mult=2, start_factor=0.99
+    ),
+    "exponential": partial(ExponentialAlpha, gamma=0.9),
+    "lambda": partial(LambdaAlpha, alpha_lambda=lambda step: 1 / (1 + step)),
     "saturation": SaturationScheduler,
+    "chained": chained,
+    "sequential": sequential,
 }
 every_scheduler = pytest.mark.parametrize("factory", SCHEDULERS.values(), ids=SCHEDULERS.keys())
 NAMES = ["0.weight", "0.bias", "1.weight", "1.bias"]
@@ -104,8 +142,6 @@ def test_a_state_saved_in_mid_run_continues_identically(factory: Factory) -> Non
     other.load_state_dict(saved[1])
     assert train(resumed, range(4, 10)) == expected
     assert other.last_step == scheduler.last_step == 10
-    for a, b in zip(scheduler.get_last_alpha(), other.get_last_alpha(), strict=True):
-        assert torch.equal(a, b)
 
 
 @every_scheduler
@@ -120,14 +156,10 @@ def test_a_saved_state_does_not_change_with_the_scheduler(factory: Factory) -> N
     assert "optimizer" not in saved
 
 
-def test_a_state_of_another_class_or_of_more_groups_is_refused() -> None:
+def test_a_state_of_another_class_is_refused() -> None:
     scheduler = Halve(make())
-    with pytest.raises(ValueError, match=r"keys \[.*'k'.*\], must be \['_last_alpha'"):
+    with pytest.raises(ValueError, match=r"keys \[.*'k'.*\], must be \['last_step', 'layers'\]"):
         scheduler.load_state_dict(SqrtDAlpha(make()).state_dict())
-    state = scheduler.state_dict()
-    state["_last_alpha"] *= 2
-    with pytest.raises(ValueError, match="for 2 parameter groups, must be at most 1"):
-        scheduler.load_state_dict(state)
 
 
 @every_scheduler
@@ -180,16 +212,28 @@ def test_an_alpha_replaced_by_a_float_is_packed_again(factory: Factory) -> None:
     assert optimizer.alphas()["1.weight"] == 800.0
 
 
-def test_the_last_alpha_is_what_the_scheduler_left() -> None:
+def test_the_last_alpha_is_a_copy() -> None:
     optimizer = make(alpha=8.0)
     scheduler = Halve(optimizer)
-    assert scheduler.get_last_alpha()[0].tolist() == [8.0] * 4
+    optimizer.step()
     scheduler.step()
+    found = scheduler.get_last_alpha()
     optimizer.set_alpha(99.0)
-    assert scheduler.get_last_alpha()[0].tolist() == [4.0] * 4
+    assert found[0].tolist() == [4.0] * 4
+
+
+def test_before_the_optimizers_first_step_it_warns_and_does_nothing() -> None:
+    optimizer = make(alpha=8.0)
+    scheduler = Halve(optimizer)
+    with pytest.warns(UserWarning, match=r"Halve.step\(\) before the optimizer's first step"):
+        scheduler.step()
+    assert scheduler.last_step == 0
+    assert set(optimizer.alphas().values()) == {8.0}
 
 
 def test_the_base_keeps_alpha_but_packs_it() -> None:
     optimizer = make(alpha=8.0)
-    AlphaScheduler(optimizer).step()
+    scheduler = AlphaScheduler(optimizer)
+    optimizer.step()
+    scheduler.step()
     assert optimizer.param_groups[0]["alpha"].tolist() == [8.0] * 4

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import SaturationScheduler
+from alphagrad.scheduler import Band, BandSchedule, SaturationScheduler
 
 D = 4096
 MIDDLE = math.sqrt(0.05 * 0.25)
@@ -38,7 +38,8 @@ def make(alpha: float, **options: Any) -> tuple[Tensor, AlphaGrad, SaturationSch
     torch.manual_seed(0)
     p = torch.zeros(D, requires_grad=True)
     optimizer = AlphaGrad([("w", p)], lr=1e-3, alpha=alpha)
-    return p, optimizer, SaturationScheduler(optimizer, **options).attach()
+    scheduler = SaturationScheduler(optimizer, **({"start": "keep"} | options)).attach()
+    return p, optimizer, scheduler
 
 
 def run(p: Tensor, optimizer: AlphaGrad, sample: Sample, steps: int) -> list[tuple[float, float]]:
@@ -96,6 +97,8 @@ def test_alpha_stops_at_the_lower_clamp() -> None:
 
 def test_it_rests_in_the_band_and_acts_from_the_edge_to_the_inner_band() -> None:
     _, optimizer, scheduler = make(10.0)
+    scheduler.detach()
+    optimizer.step()
     measured = optimizer.param_groups[0]["saturation"]
     low_inner = math.sqrt(0.05 * MIDDLE)
 
@@ -119,6 +122,90 @@ def test_it_rests_in_the_band_and_acts_from_the_edge_to_the_inner_band() -> None
     assert step_at(1.0) == pytest.approx(-0.5, rel=1e-4)
 
 
+@pytest.mark.parametrize("factor", [30.0, 1.0, 1 / 30])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_from_the_quantile_start_it_is_in_the_band_from_the_first_step(
+    name: str, factor: float
+) -> None:
+    p, optimizer, scheduler = make(1.5 * math.sqrt(D) * factor, start="quantile")
+    trace = run(p, optimizer, SAMPLES[name], 300)
+    inside = [0.05 <= s <= 0.25 for _, s in trace]
+    assert all(inside[:10])
+    assert sum(inside) >= 297
+    assert scheduler.last_step == 300
+
+
+def test_the_start_is_made_once_and_leaves_pins_and_other_layers_alone() -> None:
+    torch.manual_seed(0)
+    names = ("a", "b", "other", "without")
+    params = [torch.zeros(D, requires_grad=True) for _ in names]
+    optimizer = AlphaGrad(zip(names, params, strict=True), alpha=7.0)
+    optimizer.set_alpha(7.0, "b", pin=True)
+    scheduler = SaturationScheduler(optimizer, layers="[abw]*").attach()
+    for p in params[:3]:
+        p.grad = torch.randn(D)
+    optimizer.step()
+    alphas = optimizer.alphas()
+    assert alphas["a"] == pytest.approx(1.57 * math.sqrt(D), rel=0.1)
+    assert [alphas[name] for name in names[1:]] == [7.0] * 3
+    resumed = SaturationScheduler(optimizer, layers="[abw]*").attach()
+    resumed.load_state_dict(scheduler.state_dict())
+    optimizer.set_alpha(9000.0, "a")
+    optimizer.step()
+    assert optimizer.alphas()["a"] > 1000.0  # moved step by step, not set anew
+
+
+@pytest.mark.parametrize("norm", ["tensor", "group"])
+def test_the_start_samples_large_tensors(norm: Any) -> None:
+    torch.manual_seed(0)
+    params = [torch.zeros(1200, 1000, requires_grad=True), torch.zeros(1000, requires_grad=True)]
+    optimizer = AlphaGrad(params, norm=norm, alpha=1.0)
+    SaturationScheduler(optimizer).attach()
+    for p in params:
+        p.grad = torch.randn(p.shape)
+    optimizer.step()
+    assert all(s == pytest.approx(MIDDLE, abs=0.02) for s in optimizer.saturation().values())
+
+
+def test_small_layers_follow_the_group() -> None:
+    torch.manual_seed(0)
+    sizes = {"w": 4096, "bias": 64, "one": 1}
+    params = {name: torch.zeros(size, requires_grad=True) for name, size in sizes.items()}
+    optimizer = AlphaGrad(params.items())
+    SaturationScheduler(optimizer).attach()
+    ks: dict[str, list[float]] = {name: [] for name in sizes}
+    for _ in range(60):
+        for p in params.values():
+            p.grad = torch.randn(p.shape)
+        optimizer.step()
+        for name, alpha in optimizer.alphas().items():
+            ks[name].append(alpha / math.sqrt(sizes[name]))
+    assert ks["bias"] == pytest.approx(ks["w"], rel=0.05)
+    assert ks["one"] == pytest.approx(ks["w"], rel=0.05)
+
+
+def test_a_small_layer_without_a_measurement_holds_alpha() -> None:
+    params = {name: torch.zeros(n, requires_grad=True) for name, n in {"w": D, "b": 8}.items()}
+    optimizer = AlphaGrad(params.items(), alpha=3000.0)
+    SaturationScheduler(optimizer, start="keep").attach()
+    params["w"].grad = torch.randn(D)
+    optimizer.step()
+    assert optimizer.alphas()["b"] == 3000.0
+    assert optimizer.alphas()["w"] < 3000.0
+
+
+def test_a_moving_band_is_followed() -> None:
+    target = BandSchedule(Band(0.01, 0.04), Band(0.2, 0.5), total_steps=200)
+    p, optimizer, _ = make(1.0, band=target, start="quantile")
+    trace = run(p, optimizer, SAMPLES["gaussian"], 300)
+    inside = [target.at(i).low <= s <= target.at(i).high for i, (_, s) in enumerate(trace)]
+    assert sum(inside) >= 290
+    assert trace[0][1] < 0.04
+    assert trace[-1][1] > 0.2
+    with pytest.raises(ValueError, match="Invalid total_steps: 0"):
+        BandSchedule(Band(0.01, 0.04), Band(0.2, 0.5), total_steps=0)
+
+
 def test_skipped_steps_hold_alpha() -> None:
     p, optimizer, _ = make(1000.0)
     trace = run(p, optimizer, lambda: torch.full((D,), math.nan), 3)
@@ -131,7 +218,7 @@ def test_layers_are_controlled_apart() -> None:
     torch.manual_seed(0)
     a, b = torch.zeros(D, requires_grad=True), torch.zeros(D, requires_grad=True)
     optimizer = AlphaGrad([("a", a), ("b", b)], alpha=[3000.0, 3.0])
-    SaturationScheduler(optimizer).attach()
+    SaturationScheduler(optimizer, start="keep").attach()
     for _ in range(STEPS):
         a.grad, b.grad = torch.randn(D), sparse()
         optimizer.step()
@@ -147,6 +234,7 @@ def test_tau_is_set_where_it_acts_and_survives_a_load() -> None:
     scheduler = SaturationScheduler(optimizer, tau=3.0, layers="1.*")
     assert [group["tau"] for group in optimizer.param_groups] == [2.5, 3.0]
     optimizer.load_state_dict(saved)
+    optimizer.step()
     scheduler.step()
     assert [group["tau"] for group in optimizer.param_groups] == [2.5, 3.0]
 
@@ -159,6 +247,8 @@ def test_tau_is_set_where_it_acts_and_survives_a_load() -> None:
         ({"band": (math.nan, 0.1)}, "Invalid band"),
         ({"tau": 0.0}, "Invalid tau: 0.0, must be finite and > 0"),
         ({"gain": -1.0}, "Invalid gain: -1.0"),
+        ({"min_numel": 0}, "Invalid min_numel: 0, must be >= 1"),
+        ({"start": "rule"}, "Invalid start: 'rule', must be 'quantile' or 'keep'"),
         ({"max_log_step": math.inf}, "Invalid max_log_step: inf"),
         ({"k_min": 2.0, "k_max": 1.0}, "Invalid k_min, k_max: 2.0, 1.0"),
     ],

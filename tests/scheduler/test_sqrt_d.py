@@ -26,6 +26,7 @@ def test_alpha_is_k_root_d_from_construction_on(options: dict[str, Any], k: floa
     expected = {"weight": k * math.sqrt(600), "bias": k * math.sqrt(8)}
     assert optimizer.alphas() == pytest.approx(expected)
     optimizer.set_alpha(99.0)
+    optimizer.step()
     scheduler.step()
     assert optimizer.alphas() == pytest.approx(expected)
 

@@ -1,0 +1,126 @@
+"""The experiments of benchmarks/saturation_control.py: which rules run on what, and the claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from control_rules import HELD, RULES, SWEEP, TOGETHER, VARIANTS
+from control_runs import Job, ModelJob
+from gradients import GRADIENTS
+
+D = 4096
+OURS = {"ours": RULES["ours"]}
+BEST = {"held": HELD}
+STATIONARY = ("gaussian", "laplace", "student3", "sparse10")  # what the scheduler promises to hold
+SWITCHES = ("gaussian", "sparse10", "student3", "laplace", "sparse3", "gaussian", "student1.5")
+SIZES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+COUNTS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+Row = dict[str, Any]
+
+
+def experiments(quick: bool) -> dict[str, list[Job | ModelJob]]:
+    """Every job, by the experiment it belongs to.
+
+    Args:
+        quick: fewer seeds, steps and sizes.
+    """
+    seeds, few, long = (2, 1, 200) if quick else (8, 3, 1000)
+    found: dict[str, list[Job | ModelJob]] = {"stationary": [], "response": []}
+    for gradient in GRADIENTS:
+        plan = [(gradient, long)]
+        found["stationary"] += [
+            Job(RULES, plan, D, ["own"], seeds),
+            Job(OURS, plan, D, ["kept"], seeds),
+            Job(BEST, plan, D, ["match"], seeds),
+        ]
+        found["response"].append(Job(RULES, [(gradient, 300)], D, ["high", "low"], seeds))
+    found["switch"] = [Job(RULES, [(name, 100) for name in SWITCHES], D, ["own"], seeds)]
+    found["pin"] = [Job(RULES, [("tiny97", 150), ("gaussian", 150)], D, ["own"], seeds)]
+    found["sizes"] = [
+        Job(RULES, [(gradient, 300)], d, ["own", "high", "low"], few if d < 10**5 else 1)
+        for d in SIZES[: 4 if quick else None]
+        for gradient in ("gaussian", "student3", "sparse10")
+        if gradient == "gaussian" or not (quick or d > 10**5)
+    ]
+    found["counts"] = [
+        Job(rules, [(gradient, long)], d, [start], seeds)
+        for d in COUNTS[:: 3 if quick else 1]
+        for gradient in ("gaussian", "student3", "sparse10")
+        for rules, start in ((OURS, "own"), (BEST, "match"))
+    ]
+    found["model"] = [
+        ModelJob(TOGETHER, (gradient, "gaussian"), long // 2, {"weight": D, "bias": 64}, seeds)
+        for gradient in ("gaussian", "sparse10")
+    ]
+    variants = dict(list(VARIANTS.items())[:: 9 if quick else 1])
+    found["sweep"] = [
+        Job(variants, [(gradient, 100 if quick else 200)], 1024, ["high", "low"], few)
+        for gradient in (*STATIONARY, "student1.5")
+    ]
+    return found
+
+
+def find(rows: Sequence[Row], **known: object) -> list[Row]:
+    """The rows with these entries."""
+    return [row for row in rows if all(row[key] == value for key, value in known.items())]
+
+
+def claims(rows: Sequence[Row]) -> list[Row]:
+    """What SaturationScheduler promises, what was measured, and whether that keeps it."""
+    made = []
+
+    def claim(what: str, gradient: str, measured: float | None, holds: bool) -> None:
+        made.append({"claim": what, "gradient": gradient, "measured": measured, "holds": holds})
+
+    for gradient in STATIONARY:
+        known = {"rule": "ours", "gradient": gradient}
+        (row,) = find(rows, experiment="stationary", start="own", **known)
+        share = row["share"]["worst"]
+        held = row["in_band_at_step_1"] == 1 and share >= 0.99
+        claim("from √d: share of steps in band ≥ 0.99, with the first", gradient, share, held)
+        for start in ("high", "low"):
+            (row,) = find(rows, experiment="response", start=start, **known)
+            steps = row["settling"]["worst"]
+            claim(f"30× too {start}: settled by step 25", gradient, steps, quick_enough(steps))
+    pinned, after = find(rows, experiment="pin", rule="ours")
+    k = pinned["k_at_end"]
+    at_clamp = math.isclose(k, 100, rel_tol=1e-4) and pinned["share"]["median"] == 0
+    claim("pinned at k_max = 100, S below the band", "tiny97", k, at_clamp)
+    steps = after["settling"]["worst"]
+    claim("settled by step 25 once dense", "gaussian", steps, quick_enough(steps))
+    return made
+
+
+def quick_enough(steps: float | None) -> bool:
+    """Whether a settling time is at most 25."""
+    return steps is not None and steps <= 25
+
+
+def sensitivity(rows: Sequence[Row]) -> list[Row]:
+    """The sweep, a row per variant: medians over seeds, of which the worst over the gradients.
+
+    ``heavy`` has the figures on Student-t(1.5), which no α that is held can keep in the band.
+    """
+    made = []
+    for name, options in SWEEP.items():
+        mine = find(rows, experiment="sweep", rule=name)
+        if not mine:
+            continue
+        kept = [row for row in mine if row["gradient"] in STATIONARY]
+        row: Row = dict(options)
+        for start in ("high", "low"):
+            steps = [r["settling"]["median"] for r in find(kept, start=start)]
+            row[f"settling_{start}"] = None if None in steps else max(steps)
+        row |= spread(kept)
+        made.append(row | {"heavy": spread(find(mine, gradient="student1.5"))})
+    return made
+
+
+def spread(rows: Sequence[Row]) -> dict[str, float]:
+    """Worst median of the share of steps in the band after settling, and of jitter."""
+    return {
+        "share_after_settling": min(row["share_after_settling"]["median"] for row in rows),
+        "jitter": max(row["jitter"]["median"] for row in rows),
+    }

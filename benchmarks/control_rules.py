@@ -1,0 +1,187 @@
+"""The rules that benchmarks/saturation_control.py compares, each on AlphaGrad's own signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from statistics import NormalDist
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.optim.layers import matching_layers
+from alphagrad.scheduler import AlphaScheduler, Band, SaturationScheduler
+from alphagrad.scheduler.quantile_start import quantile_alpha
+
+BAND = Band(0.05, 0.25)
+TAU = 2.5
+
+
+class DynAG(AlphaScheduler):
+    r"""The rule of the paper's author in his later optimizer.
+
+    α̂ = κ·(‖g‖+ε)/(σ+ε)·(d/D)^β·(p*/(S+ε))^η', and α ← (1−ρ)α + ρα̂ at each step, with κ = τ/Z for
+    p* and D the number of the model's parameters.
+
+    Args:
+        optimizer: its groups' ``tau`` should be the rule's own τ, 1.25.
+        total: D.
+        every: steps from one measurement of S to the next; the rule uses the last one at each step.
+    """
+
+    TARGET, POWER, SIZE_POWER, RATE, EPS, TAU = 0.1, 0.3, 1 / 3, 0.1, 1e-8, 1.25
+    KAPPA = TAU / -NormalDist().inv_cdf(TARGET / 2)
+
+    def __init__(self, optimizer: AlphaGrad, *, total: int, every: int = 10) -> None:
+        super().__init__(optimizer)
+        self.total, self.every = total, every
+        self.measured: list[Tensor] = []
+
+    def get_alpha(self) -> list[Tensor]:
+        """Give α after one step of the rule."""
+        groups = self.optimizer.param_groups
+        if self.last_step % self.every == 1 or self.every == 1:
+            self.measured = [group["saturation"].clone() for group in groups]
+        return [
+            torch.lerp(alpha, self.wanted(group["params"], s), self.RATE)
+            for group, alpha, s in zip(groups, self.alpha_vectors(), self.measured, strict=True)
+        ]
+
+    def wanted(self, params: list[Tensor], s: Tensor) -> Tensor:
+        """Give α̂; where no S was measured, as if it were the wanted one."""
+        grads = [p.grad for p in params if p.grad is not None]
+        norms = torch.stack([vector_norm(g) for g in grads])
+        deviations = torch.stack([g.std(correction=0) for g in grads])
+        sizes = torch.tensor([g.numel() / self.total for g in grads])
+        shape = (norms + self.EPS) / (deviations + self.EPS) * sizes**self.SIZE_POWER
+        pull = (self.TARGET / (s.nan_to_num(self.TARGET) + self.EPS)) ** self.POWER
+        return self.KAPPA * shape * pull
+
+
+class Multiplicative(AlphaScheduler):
+    """α ± 2 % toward the band after each step that left S outside."""
+
+    RATE = 1.02
+
+    def get_alpha(self) -> list[Tensor]:
+        """Give α after one step of the rule."""
+        computed = []
+        for group, alpha in zip(self.optimizer.param_groups, self.alpha_vectors(), strict=True):
+            s = group["saturation"]
+            above = torch.where(s > BAND.high, alpha / self.RATE, alpha)
+            computed.append(torch.where(s < BAND.low, alpha * self.RATE, above))
+        return computed
+
+
+class ExactQuantile(AlphaScheduler):
+    """Before each step, α from the quantile of the gradient of that very step."""
+
+    def get_alpha(self) -> list[Tensor]:
+        """Give the α at which this step's S is the band's middle."""
+        return [quantile_alpha(group, BAND.middle, tau=TAU) for group in self.optimizer.param_groups]
+
+    def attach(self) -> Self:
+        """Go before each step, not after it."""
+        self._handle = self.optimizer.register_step_pre_hook(self.before_step)
+        return self
+
+    @torch.no_grad()
+    def before_step(self, *_: object) -> None:
+        """Set α."""
+        self._write()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule as it is compared.
+
+    Args:
+        title: how tables and the plot call it.
+        attach: puts the rule on an optimizer; its second argument is D, the entries of one model.
+        tau: the τ that the rule counts S with.
+    """
+
+    title: str
+    attach: Callable[[AlphaGrad, int], Any]
+    tau: float = TAU
+
+
+@dataclass(frozen=True, slots=True)
+class RestingBand(Band):
+    """A band in which control comes to rest somewhere else than at the geometric means.
+
+    Args:
+        low: lower edge.
+        high: upper edge.
+        width: of the inner band, as a share of the band's on a logarithmic scale.
+    """
+
+    width: float = 0.5
+
+    @property
+    def inner(self) -> tuple[float, float]:
+        """Where control comes to rest."""
+        edges = ((edge / self.middle) ** self.width for edge in (self.low, self.high))
+        low, high = (self.middle * edge for edge in edges)
+        return low, high
+
+
+def attach_ours(optimizer: AlphaGrad, _: int, *, band: Band = BAND, **options: Any) -> None:
+    """Attach SaturationScheduler: with its quantile start to runs called own, "keep" to the others.
+
+    Each tensor is a run of its own here, so that small ones must not be pooled.
+    """
+    names = optimizer.layer_names()
+    for layers, start in (("own.*", "quantile"), ("[!o]*", "keep")):
+        if matching_layers(names, layers):
+            chosen: dict[str, Any] = {"start": start, "min_numel": 1, **options}
+            SaturationScheduler(optimizer, band, layers=layers, **chosen).attach()
+
+
+def ours(title: str, **options: Any) -> Rule:
+    """SaturationScheduler with options that are not its defaults."""
+    return Rule(title, partial(attach_ours, **options))
+
+
+RULES = {
+    "ours": ours("SaturationScheduler"),
+    "dynag": Rule("DynAG", lambda o, total: DynAG(o, total=total).attach(), DynAG.TAU),
+    "multiplicative": Rule("± 2 %", lambda o, _: Multiplicative(o).attach()),
+    "exact": Rule("exact quantile", lambda o, _: ExactQuantile(o).attach()),
+}
+# No rule: α stays where it starts. At the matching α this is what the noise of S alone allows.
+HELD = Rule("α held", lambda o, _: AlphaScheduler(o).attach())
+
+# One model of a large and a small layer: whether the small one follows the S of both or its own.
+TOGETHER = {
+    "ours": Rule("SaturationScheduler", lambda o, _: SaturationScheduler(o).attach()),
+    "apart": Rule("… min_numel=1", lambda o, _: SaturationScheduler(o, min_numel=1).attach()),
+    **{name: rule for name, rule in RULES.items() if name != "ours"},
+}
+GAINS = (0.5, 1.0, 2.0, 4.0, 8.0)
+MAX_LOG_STEPS = (0.1, 0.25, 0.5, 1.0)
+WIDTHS = (0.0, 0.25, 0.5, 1.0)
+# The options of each variant of ours, as the sensitivity sweep names them.
+SWEEP = {
+    f"gain {gain:g}, max_log_step {most:g}, width {width:g}": {
+        "gain": gain,
+        "max_log_step": most,
+        "width": width,
+    }
+    for width in WIDTHS
+    for most in MAX_LOG_STEPS
+    for gain in GAINS
+}
+VARIANTS = {
+    name: ours(
+        name,
+        gain=options["gain"],
+        max_log_step=options["max_log_step"],
+        band=RestingBand(BAND.low, BAND.high, options["width"]),
+    )
+    for name, options in SWEEP.items()
+}

@@ -1,0 +1,95 @@
+"""The tables that benchmarks/saturation_control.py prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from control_experiments import D, Row, find
+from control_rules import HELD, RULES, TOGETHER
+from gradients import GRADIENTS
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+TITLES = {name: rule.title for name, rule in (TOGETHER | RULES | {"held": HELD}).items()}
+
+
+def number(figure: dict[str, Any], form: str = ".3f") -> str:
+    """A median, and the worst in brackets."""
+    median, worst = (
+        "never" if value is None else format(value, form)
+        for value in (figure["median"], figure["worst"])
+    )
+    return f"{median} ({worst})"
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table."""
+    made = Table(title=title, box=SIMPLE_HEAD, padding=0, title_justify="left")
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="left" if i < 2 else "right", no_wrap=True)
+    return made
+
+
+def claimed(rows: Sequence[Row]) -> Table:
+    """What the scheduler promises; ``rows`` are claims."""
+    made = table("SaturationScheduler, worst seed", "promise", "gradient", "measured", "kept")
+    for row in rows:
+        measured = "never" if row["measured"] is None else f"{row['measured']:.4g}"
+        title, kept = GRADIENTS[row["gradient"]].title, "yes" if row["holds"] else "NO"
+        made.add_row(row["claim"], title, measured, kept, style="" if row["holds"] else "bold red")
+    return made
+
+
+def comparison(every: Sequence[Row]) -> Table:
+    """The rules on stationary gradients of one size."""
+    columns = ("30× too high", "30× too low", "share in band", "jitter")
+    made = table(f"Steps to settle from a wrong α, then the long run; d = {D}", "", "", *columns)
+    for gradient in GRADIENTS:
+        title = GRADIENTS[gradient].title
+        for rule in (*RULES, "held"):
+            known = {"gradient": gradient, "rule": rule}
+            answers = find(every, experiment="response", **known)
+            steps = [number(row["settling"], "g") for row in answers] or ["", ""]
+            # The first is from the rule's own start.
+            long = find(every, experiment="stationary", **known)[0]
+            figures = number(long["share"]), number(long["jitter"])
+            style = "bold" if rule == "ours" else "dim" if rule == "held" else ""
+            made.add_row(title, TITLES[rule], *steps, *figures, style=style)
+            title = ""
+        made.add_section()
+    return made
+
+
+def listing(title: str, rows: Sequence[Row], *keys: str) -> Table:
+    """Any rows, told apart by some of their entries."""
+    columns = ("settling", "share in band", "after settling", "jitter", "k at end")
+    made = table(title, *keys, *columns)
+    for row in rows:
+        named = [TITLES[row[key]] if key == "rule" else f"{row[key]}" for key in keys]
+        settling = number(row["settling"], "g")
+        rest = [number(row[key]) for key in ("share", "share_after_settling", "jitter")]
+        style = "bold" if row["rule"] == "ours" else ""
+        made.add_row(*named, settling, *rest, f"{row['k_at_end']:.3g}", style=style)
+    return made
+
+
+def swept(rows: Sequence[Row]) -> Table:
+    """The sensitivity sweep; ``rows`` are those of ``sensitivity``."""
+    columns = ("max_log_step", "30× high", "30× low", "share", "jitter", "t(1.5): share", "jitter")
+    title = "Sweep, d = 1024: the worst of four gradients, then t(1.5)"
+    made = table(title, "inner width", "gain", *columns)
+    for row in rows:
+        steps = [row[f"settling_{start}"] for start in ("high", "low")]
+        heavy = row["heavy"]
+        made.add_row(
+            f"{row['width']:g}",
+            f"{row['gain']:g}",
+            f"{row['max_log_step']:g}",
+            *("never" if value is None else f"{value:g}" for value in steps),
+            f"{row['share_after_settling']:.3f}",
+            f"{row['jitter']:.3f}",
+            f"{heavy['share_after_settling']:.3f}",
+            f"{heavy['jitter']:.3f}",
+        )
+    return made

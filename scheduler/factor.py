@@ -1,0 +1,80 @@
+"""The base of schedules in time: α is multiplied by what a curve says."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
+
+
+class FactorAlpha(AlphaScheduler):
+    """Multiplies α by f(t)/f(t−1) at step t, where f is the schedule's curve.
+
+    So α is its first value times f(t) as long as nobody else changes it, and a change by hand, by
+    another scheduler or over REST lasts: the curve goes on from there. Making the scheduler
+    multiplies α by f(0).
+
+    A subclass overrides :meth:`log_factor`.
+
+    Args:
+        optimizer: the optimizer whose α to move.
+        layers: glob of the layers to act on (default: all).
+
+    Raises:
+        TypeError: the optimizer is not an :class:`AlphaGrad`.
+        ValueError: no layer matches ``layers``.
+    """
+
+    def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
+        super().__init__(optimizer, layers=layers)
+        with torch.no_grad():
+            self._write()
+
+    @abstractmethod
+    def log_factor(self, step: int) -> float:
+        """Give log f(step), finite. The logarithm, because f itself may leave a float's range."""
+
+    def get_alpha(self) -> list[Tensor]:
+        """Give α after one step along the curve."""
+        before = self.log_factor(self.last_step - 1) if self.last_step else 0.0
+        ratio = math.exp(self.log_factor(self.last_step) - before)
+        return [alpha * ratio for alpha in self.alpha_vectors()]
+
+
+def check_positive(**values: float) -> None:
+    """Check that numbers are finite and > 0.
+
+    Args:
+        values: the numbers by name.
+
+    Raises:
+        ValueError: one is not.
+
+    Example:
+        >>> check_positive(gamma=0.9)
+    """
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"Invalid {name}: {value}, must be finite and > 0")
+
+
+def check_count(**values: int) -> None:
+    """Check that numbers are whole and ≥ 1.
+
+    Args:
+        values: the numbers by name.
+
+    Raises:
+        ValueError: one is not.
+
+    Example:
+        >>> check_count(total_steps=100)
+    """
+    for name, value in values.items():
+        if value < 1 or value != int(value):
+            raise ValueError(f"Invalid {name}: {value}, must be a whole number >= 1")

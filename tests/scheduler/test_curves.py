@@ -1,0 +1,217 @@
+"""The schedules in time: their curves, their ends, the knob in between."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler import (
+    AlphaScheduler,
+    ChainedAlpha,
+    CosineAlpha,
+    ExponentialAlpha,
+    LambdaAlpha,
+    LinearAlpha,
+    MixScheduler,
+    PlateauAlpha,
+    SequentialAlpha,
+    SqrtDAlpha,
+)
+
+
+def make(alpha: Any = 10.0) -> AlphaGrad:
+    names = ("w", "b")
+    params = [torch.zeros(4, requires_grad=True), torch.zeros(9, requires_grad=True)]
+    return AlphaGrad(zip(names, params, strict=True), alpha=alpha)
+
+
+def trace(optimizer: AlphaGrad, steps: int) -> list[float]:
+    """α of the first layer at each step, as the step uses it."""
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.alphas()["w"])
+        optimizer.step()
+    return seen
+
+
+def cosine(phase: float) -> float:
+    return 0.1 + 0.9 * (1 + math.cos(math.pi * phase)) / 2
+
+
+CURVES: dict[str, tuple[Callable[[AlphaGrad], AlphaScheduler], Callable[[int], float]]] = {
+    "linear": (
+        lambda o: LinearAlpha(o, start_factor=0.5, end_factor=3.0, total_steps=8),
+        lambda t: 0.5 + 2.5 * min(t / 8, 1),
+    ),
+    "cosine": (lambda o: CosineAlpha(o, period=10), lambda t: cosine(min(t / 10, 1))),
+    "restarts": (
+        lambda o: CosineAlpha(o, period=6, restarts=True),
+        lambda t: cosine(t % 6 / 6),
+    ),
+    "growing restarts": (
+        lambda o: CosineAlpha(o, period=3, restarts=True, period_mult=3),
+        lambda t: cosine(t / 3 if t < 3 else (t - 3) / 9 if t < 12 else (t - 12) / 27),
+    ),
+    "exponential": (lambda o: ExponentialAlpha(o, gamma=1.1), lambda t: 1.1**t),
+    "exponential, ended": (
+        lambda o: ExponentialAlpha(o, gamma=0.8, end_factor=0.3),
+        lambda t: max(0.8**t, 0.3),
+    ),
+    "lambda": (
+        lambda o: LambdaAlpha(o, alpha_lambda=lambda t: 2 + math.sin(t)),
+        lambda t: 2 + math.sin(t),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_alpha_follows_the_curve(name: str) -> None:
+    factory, curve = CURVES[name]
+    optimizer = make()
+    factory(optimizer).attach()
+    assert trace(optimizer, 30) == pytest.approx([10 * curve(t) for t in range(30)], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_turn_of_the_knob_lasts(name: str) -> None:
+    factory, curve = CURVES[name]
+    optimizer = make()
+    factory(optimizer).attach()
+    trace(optimizer, 4)
+    optimizer.set_alpha(100.0, "w")
+    assert trace(optimizer, 10)[-1] == pytest.approx(100 * curve(13) / curve(4), rel=1e-5)
+    assert optimizer.alphas()["b"] == pytest.approx(10 * curve(14), rel=1e-5)
+
+
+def test_long_periods_restart_at_the_right_step() -> None:
+    scheduler = CosineAlpha(make(), period=10, restarts=True, period_mult=2)
+    start = 0
+    for n in range(40):
+        assert scheduler.log_factor(start) == 0.0, n
+        assert scheduler.log_factor(start + 10 * 2**n - 1) < -0.1, n
+        start += 10 * 2**n
+
+
+def test_factors_of_a_chain_multiply() -> None:
+    optimizer = make()
+    curves = [ExponentialAlpha(optimizer, gamma=0.5), ExponentialAlpha(optimizer, gamma=3.0)]
+    ChainedAlpha(curves).attach()
+    assert trace(optimizer, 3) == pytest.approx([10.0, 15.0, 22.5])
+
+
+def test_a_chain_of_strangers_is_refused() -> None:
+    optimizer = make()
+    one = ExponentialAlpha(optimizer, gamma=0.5)
+    with pytest.raises(ValueError, match="none given"):
+        ChainedAlpha([])
+    with pytest.raises(ValueError, match="number 1 is of another optimizer"):
+        ChainedAlpha([one, ExponentialAlpha(make(), gamma=0.5)])
+    with pytest.raises(ValueError, match="number 0 is attached"):
+        ChainedAlpha([one.attach()])
+    state = ChainedAlpha([ExponentialAlpha(make(), gamma=0.5)]).state_dict()
+    two = ChainedAlpha([ExponentialAlpha(optimizer), ExponentialAlpha(optimizer)])
+    with pytest.raises(ValueError, match="for 1 schedulers, must be for 2"):
+        two.load_state_dict(state)
+
+
+def test_a_sequence_makes_each_scheduler_in_its_turn() -> None:
+    optimizer = make()
+    sequence = SequentialAlpha(
+        optimizer,
+        schedulers=[
+            lambda o: ExponentialAlpha(o, gamma=0.5),
+            lambda o: SqrtDAlpha(o, k=2.0),
+            lambda o: ExponentialAlpha(o, gamma=2.0),
+        ],
+        milestones=[2, 4],
+    ).attach()
+    assert trace(optimizer, 7) == pytest.approx([10.0, 5.0, 2.5, 4.0, 4.0, 8.0, 16.0])
+    assert isinstance(sequence.current, ExponentialAlpha)
+    for milestones in ([1], [3, 2], [0, 1], [2, 2]):
+        with pytest.raises(ValueError, match="Invalid milestones"):
+            SequentialAlpha(make(), schedulers=[SqrtDAlpha] * 3, milestones=milestones)
+
+
+@pytest.mark.parametrize("curve", ["linear", "cosine"])
+def test_mix_goes_from_one_end_to_the_other(curve: Any) -> None:
+    optimizer = make()
+    optimizer.set_mix(0.3, "b", pin=True)
+    MixScheduler(optimizer, start=0.2, end=0.8, total_steps=4, curve=curve).attach()
+    seen = []
+    for _ in range(6):
+        seen.append(optimizer.mixes()["w"])
+        optimizer.step()
+    phases = [min(t / 4, 1) for t in range(6)]
+    if curve == "cosine":
+        phases = [(1 - math.cos(math.pi * phase)) / 2 for phase in phases]
+    assert seen == pytest.approx([0.2 + 0.6 * phase for phase in phases])
+    assert optimizer.mixes()["b"] == pytest.approx(0.3)
+    assert set(optimizer.alphas().values()) == {10.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "metrics", "changes"),
+    [
+        ({"patience": 2}, [1.0, 0.9, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5, 0.5], [4, 8]),
+        ({"patience": 0, "cooldown": 2}, [1.0, 1.0, 1.0, 1.0, 1.0], [1, 4]),
+        ({"patience": 0, "mode": "max"}, [1.0, 2.0, 3.0, 3.0], [3]),
+        ({"patience": 0, "threshold": 0.5}, [1.0, 0.6, 0.4], [1]),
+        ({"patience": 0, "threshold": 0.3, "threshold_mode": "abs"}, [1.0, 0.6, 0.4], [2]),
+        ({"patience": 0, "mode": "max", "threshold": 0.5}, [-1.0, -0.6, -0.4], [1]),
+        ({"patience": 1}, [math.nan, math.nan, 1.0, math.nan], [1]),
+    ],
+)
+def test_a_plateau_changes_alpha(
+    options: dict[str, Any], metrics: list[float], changes: list[int]
+) -> None:
+    optimizer = make(8.0)
+    scheduler = PlateauAlpha(optimizer, **options)
+    optimizer.step()
+    seen = []
+    for i, metric in enumerate(metrics):
+        before = optimizer.alphas()["w"]
+        scheduler.step(metric)
+        if optimizer.alphas()["w"] == before / 2:
+            seen.append(i)
+        else:
+            assert optimizer.alphas()["w"] == before
+    assert seen == changes
+
+
+def test_a_plateau_keeps_to_its_bounds_but_moves_nothing_back() -> None:
+    optimizer = make([3.0, 0.5])
+    scheduler = PlateauAlpha(optimizer, patience=0, min_alpha=1.0)
+    optimizer.step()
+    for _ in range(4):
+        scheduler.step(1.0)
+    assert optimizer.alphas() == {"w": 1.0, "b": 0.5}
+    with pytest.raises(TypeError, match="needs a metric"):
+        scheduler.attach()
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda o: LinearAlpha(o, start_factor=0.0), "Invalid start_factor: 0.0, must be finite"),
+        (lambda o: LinearAlpha(o, total_steps=0), "Invalid total_steps: 0, must be a whole number"),
+        (lambda o: CosineAlpha(o, period=1.5), "Invalid period: 1.5"),
+        (lambda o: ExponentialAlpha(o, gamma=-1.0), "Invalid gamma: -1.0"),
+        (lambda o: ExponentialAlpha(o, gamma=0.9, end_factor=2.0), r"end_factor: 2.0, must be <="),
+        (lambda o: LambdaAlpha(o, alpha_lambda=lambda t: -t), "Invalid factor: 0 at step 0"),
+        (lambda o: MixScheduler(o, end=2.0), r"Invalid end: 2.0, must be a number, in \[0, 1\]"),
+        (lambda o: MixScheduler(o, curve="step"), "Invalid curve: 'step'"),
+        (lambda o: PlateauAlpha(o, factor=1.0), "Invalid factor: 1.0, must differ from 1"),
+        (lambda o: PlateauAlpha(o, mode="mean"), "Invalid mode: 'mean'"),
+        (lambda o: PlateauAlpha(o, patience=-1), "Invalid patience: -1"),
+        (lambda o: PlateauAlpha(o, min_alpha=2.0, max_alpha=1.0), "Invalid min_alpha: 2.0"),
+        (lambda o: PlateauAlpha(o, threshold_mode="x"), "Invalid threshold_mode: 'x'"),
+    ],
+)
+def test_bad_arguments_are_named(factory: Callable[[AlphaGrad], Any], message: str) -> None:
+    optimizer = make()
+    with pytest.raises(ValueError, match=message):
+        factory(optimizer)
+    assert set(optimizer.alphas().values()) == {10.0}

@@ -2,8 +2,9 @@
  *
  * The update pass follows the norm pass tensor by tensor, so the gradient of one that fits the
  * cache is read from memory once. */
-#include "_tensors.h"
+#include "_band.h"
 #include "_layers.h"
+#include "_tensors.h"
 
 static const passes *passes_for(const dl_tensor *t)
 {
@@ -44,36 +45,39 @@ static int read_row(PyObject *param, PyObject *grad, PyObject *buffer, tensor *r
     return 1;
 }
 
-static int read_vector(PyObject *object, int code, int bits, int64_t rows, int64_t n, void *to)
+/* The numbers of a tensor of shape (n,), or (3, n) for 3 rows; NULL if it is not one. */
+static void *read_vector(PyObject *object, int code, int bits, int rows, int64_t n)
 {
     dl_tensor t;
     int64_t numel;
-    if (!read_tensor(object, &t, &numel) || !has_dtype(&t, code, bits))
-        return 0;
-    *(void **)to = t.data;
-    return numel == rows * n && t.ndim == (rows == 1 ? 1 : 2) && t.shape[t.ndim - 1] == n;
+    if (!read_tensor(object, &t, &numel) || !has_dtype(&t, code, bits) || numel != rows * n
+        || t.ndim != (rows == 1 ? 1 : 2) || t.shape[t.ndim - 1] != n)
+        return NULL;
+    return address(&t);
 }
 
 /* Return 0 if the kernel cannot take it, -1 with an exception. */
 static int read_numbers(PyObject *object, int64_t n, numbers *to)
 {
     if (Py_TYPE(object) == tensor_type || Py_TYPE(object) == parameter_type)
-        return read_vector(object, DL_FLOAT, 32, 1, n, &to->values);
+        return (to->values = read_vector(object, DL_FLOAT, 32, 1, n)) != NULL;
     to->value = PyFloat_AsDouble(object);
     return to->value == -1 && PyErr_Occurred() ? -1 : 1;
 }
 
 static int read_group(PyObject *const *lists, PyObject *const *values, tensor *rows, group *g)
 {
-    int fits = read_vector(values[3], DL_FLOAT, 32, 1, g->n, &g->saturation)
-        && read_vector(values[4], DL_INT, 64, 3, g->n, &g->skipped);
+    g->saturation = read_vector(values[3], DL_FLOAT, 32, 1, g->n);
+    g->skipped = read_vector(values[4], DL_INT, 64, 3, g->n);
+    int fits = g->saturation != NULL && g->skipped != NULL;
     numbers *const to[] = {&g->alpha, &g->beta, &g->mix};
     for (int i = 0; i < 3 && fits > 0; i++)
         fits = read_numbers(values[i], g->n, to[i]);
+    PyObject **params = PySequence_Fast_ITEMS(lists[0]), **grads = PySequence_Fast_ITEMS(lists[1]);
+    PyObject **buffers = PySequence_Fast_ITEMS(lists[2]);
     const int buffered = PySequence_Fast_GET_SIZE(lists[2]) > 0;
     for (int64_t i = 0; i < g->n && fits > 0; i++)
-        fits = read_row(PySequence_Fast_GET_ITEM(lists[0], i), PySequence_Fast_GET_ITEM(lists[1], i),
-            buffered ? PySequence_Fast_GET_ITEM(lists[2], i) : NULL, &rows[i], g);
+        fits = read_row(params[i], grads[i], buffered ? buffers[i] : NULL, &rows[i], g);
     return fits;
 }
 
@@ -104,7 +108,7 @@ static PyObject *step(PyObject *module, PyObject *args)
     PyObject *lists[3], *values[5]; /* alpha, beta, mix, saturation, skipped */
     group g = {0};
     unsigned long long seed;
-    if (!PyArg_ParseTuple(args, "OOOOOOOOddddddd" "iKi", &lists[0], &lists[1], &lists[2], &values[0],
+    if (!PyArg_ParseTuple(args, "OOOOOOOOdddddddiKi", &lists[0], &lists[1], &lists[2], &values[0],
             &values[1], &values[2], &values[3], &values[4], &g.lr, &g.momentum, &g.dampening,
             &g.weight_decay, &g.eps, &g.tau, &g.inv_scale, &g.flags, &seed, &g.threads))
         return NULL;
@@ -136,7 +140,7 @@ static PyObject *tanh_of(PyObject *module, PyObject *args)
     float x, result = 0;
     if (!PyArg_ParseTuple(args, "f", &x))
         return NULL;
-    const rule r = {.scale = 1, .gain = -1, .keep = 1, .blend = 1, .ahead = 1};
+    const rule r = {.scale = 1, .gain = -1, .keep = 1, .blend = 1, .ahead = 1, .tau = 1};
     update_floats(&result, &x, NULL, 1, &r);
     return PyFloat_FromDouble(result);
 }
@@ -144,12 +148,17 @@ static PyObject *tanh_of(PyObject *module, PyObject *args)
 static PyMethodDef METHODS[] = {
     {"setup", setup, METH_VARARGS, "Say which types are torch's Tensor and Parameter."},
     {"step", step, METH_VARARGS, "Update the tensors of one group; see alphagrad.optim.native."},
+    {"hold_band", hold_band, METH_VARARGS, "Move α towards a band; see alphagrad.optim.native."},
     {"tanh", tanh_of, METH_VARARGS, "The float32 tanh of the update pass, for its test."},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef MODULE = {
-    PyModuleDef_HEAD_INIT, "_kernels", "AlphaGrad's native CPU kernel.", -1, METHODS, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_kernels",
+    .m_doc = "AlphaGrad's native CPU kernel.",
+    .m_size = -1,
+    .m_methods = METHODS,
 };
 
 PyMODINIT_FUNC PyInit__kernels(void) { return PyModule_Create(&MODULE); }

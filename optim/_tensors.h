@@ -47,7 +47,7 @@ static int set_types(PyObject *tensor, PyObject *parameter)
     if (found == NULL)
         return -1;
     if (found->major != 1 || found->read == NULL) {
-        PyErr_Format(PyExc_ValueError, "DLPack %u is not version 1, or without dltensor_from_py_object",
+        PyErr_Format(PyExc_ValueError, "DLPack of version %u, or without a reader of tensors",
             (unsigned)found->major);
         return -1;
     }

@@ -297,12 +297,14 @@ class AlphaGrad(Optimizer, Knob):
     def _momentum_buffers(
         self, params: list[Tensor], grads: list[Tensor | None]
     ) -> list[Tensor | None]:
-        state = self.state
+        buffers: list[Tensor | None] = []
         for p, g in zip(params, grads, strict=True):
-            if g is not None and "momentum_buffer" not in state[p]:
-                with torch.no_grad():
-                    state[p]["momentum_buffer"] = torch.zeros_like(p)
-        return [
-            None if g is None else state[p]["momentum_buffer"]
-            for p, g in zip(params, grads, strict=True)
-        ]
+            if g is None:
+                buffers.append(None)
+                continue
+            state = self.state[p]
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = torch.zeros_like(p.detach())
+            buffers.append(buffer)
+        return buffers

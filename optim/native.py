@@ -20,6 +20,9 @@ except (ImportError, AttributeError, ValueError) as error:  # not built; or torc
     _kernels = None  # type: ignore[assignment]
     logger.warning("no native kernel, AlphaGrad steps run in torch's own operations: %s", error)
 
+# low, lower inner edge, middle, higher inner edge, high, gain, max_log_step, k_min, k_max
+BandNumbers = tuple[float, float, float, float, float, float, float, float, float]
+
 # Bits of the kernel's flags.
 _NESTEROV, _MAXIMIZE, _POOLED, _UNIT_RMS, _STOCHASTIC = 1, 2, 4, 8, 16
 
@@ -128,3 +131,20 @@ def step(
         # Autograd notices a write to a tensor that it saved only by the tensor's version.
         increment_version([*params, *(b for b in buffers if b is not None)] if buffers else params)
     return taken
+
+
+def hold_band(
+    rows: list[tuple[float | Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]],
+    numbers: BandNumbers,
+) -> bool:
+    """Take a step of :class:`alphagrad.scheduler.BandRule` on packed vectors if the kernel can.
+
+    Args:
+        rows: per group α (written), saturation, which layers are on their way (bool, written),
+            which are covered, which are pinned, √d, and which follow the group (bool) or None.
+        numbers: the band's edges and what the rule is made of.
+
+    Returns:
+        Whether it was taken; if not, nothing has changed.
+    """
+    return _kernels is not None and _kernels.hold_band(rows, numbers)

@@ -21,14 +21,17 @@ def group_device(group: dict[str, Any]) -> torch.device:
 def is_packed(group: dict[str, Any], device: torch.device) -> bool:
     """Say whether a step on this device can use a group's vectors and knobs as they are."""
     saturation = group["saturation"]
-    if saturation.device != device or len(saturation) != len(group["params"]):
+    if saturation.device != device or saturation.shape[0] != len(group["params"]):
         return False
-    for name in KNOBS:
-        value = group[name]
-        if isinstance(value, Tensor):
-            if value.device != device or value.dtype != torch.float32:
+    for value in (group["alpha"], group["beta"], group["mix"]):
+        if type(value) is float:
+            if group["capturable"]:
                 return False
-        elif type(value) is not float or group["capturable"]:
+        elif (
+            not isinstance(value, Tensor)
+            or value.dtype is not torch.float32
+            or value.device != device
+        ):
             return False
     return True
 

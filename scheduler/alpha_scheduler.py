@@ -99,8 +99,7 @@ class AlphaScheduler:
             )
             return
         self.last_step += 1
-        with torch.no_grad():
-            self._advance()
+        self._advance()
 
     @property
     def attached(self) -> bool:
@@ -164,6 +163,7 @@ class AlphaScheduler:
     def _advance(self) -> None:
         self._write()
 
+    @torch.no_grad()
     def _write(self) -> None:
         alphas = self.alpha_vectors()
         self._refresh()

@@ -34,8 +34,7 @@ class ConstantAlpha(AlphaScheduler):
         self.alpha = check_alpha(alpha)
         self._vectors: list[Tensor] = []
         super().__init__(optimizer, layers=layers)
-        with torch.no_grad():
-            self._write()
+        self._write()
 
     def get_alpha(self) -> list[Tensor]:
         """Give the value for every layer."""

@@ -66,15 +66,7 @@ class CosineAlpha(FactorAlpha):
             return min(step / self.period, 1.0)
         if self.period_mult == 1:
             return step % self.period / self.period
-        # The n-th period starts at period·(mⁿ − 1)/(m − 1).
-        m = self.period_mult
-        n = int(math.log(step / self.period * (m - 1) + 1, m))
-        # The logarithm may be one too low or too high at a boundary.
-        while self._start(n + 1) <= step:
-            n += 1
-        while self._start(n) > step:
-            n -= 1
-        return (step - self._start(n)) / (self.period * m**n)
-
-    def _start(self, n: int) -> int:
-        return self.period * (self.period_mult**n - 1) // (self.period_mult - 1)
+        length, start = self.period, 0
+        while step >= start + length:
+            start, length = start + length, length * self.period_mult
+        return (step - start) / length

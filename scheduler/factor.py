@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-import torch
 from torch import Tensor
 
 from alphagrad.optim import AlphaGrad
@@ -32,8 +31,7 @@ class FactorAlpha(AlphaScheduler):
 
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
         super().__init__(optimizer, layers=layers)
-        with torch.no_grad():
-            self._write()
+        self._write()
 
     @abstractmethod
     def log_factor(self, step: int) -> float:

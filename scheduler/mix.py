@@ -53,8 +53,7 @@ class MixScheduler(AlphaScheduler):
             raise ValueError(f"Invalid curve: {curve!r}, must be 'linear' or 'cosine'")
         self.total_steps, self.curve = total_steps, curve
         super().__init__(optimizer, layers=layers)
-        with torch.no_grad():
-            self._write()
+        self._write()
 
     def get_alpha(self) -> list[Tensor]:
         """Give λ at this step, one vector per group."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from alphagrad.optim import AlphaGrad, layer_sizes
+from alphagrad.optim import AlphaGrad, layer_sizes, native
 from alphagrad.optim.rehearsal import is_rehearsal
 from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
 from alphagrad.scheduler.band import Band, BandSchedule
@@ -69,6 +69,7 @@ class SaturationScheduler(AlphaScheduler):
         "_small",
         "_covered",
         "_start_handle",
+        "_band_numbers",
     }
 
     def __init__(
@@ -102,6 +103,7 @@ class SaturationScheduler(AlphaScheduler):
         self._roots: list[Tensor] = []
         self._small: list[Tensor | None] = []
         self._covered: set[int] = set()
+        self._band_numbers: tuple[Band, native.BandNumbers] | None = None
         super().__init__(optimizer, layers=layers)
         self._refresh()
 
@@ -188,6 +190,27 @@ class SaturationScheduler(AlphaScheduler):
         weight = torch.where(s.isnan(), 0.0, self._roots[g].square())
         pooled = (weight * s.nan_to_num(0.0)).sum() / weight.sum()
         return torch.where(small & ~s.isnan(), pooled, s)
+
+    def _advance(self) -> None:
+        groups = self.optimizer.param_groups
+        if len(groups) == len(self._devices):  # else groups were added, or a state was loaded
+            self._set_tau()
+            rows = [
+                (group["alpha"], group["saturation"], active, mask, group["pinned"], root, small)
+                for group, active, mask, root, small in zip(
+                    groups, self._active, self._masks, self._roots, self._small, strict=True
+                )
+            ]
+            if native.hold_band(rows, self._numbers(self.band.at(self.last_step))):
+                return
+        self._write()
+
+    def _numbers(self, band: Band) -> native.BandNumbers:
+        if self._band_numbers is None or self._band_numbers[0] is not band:
+            low, high = band.inner
+            rule = (self.rule.gain, self.rule.max_log_step, self.k_min, self.k_max)
+            self._band_numbers = band, (band.low, low, band.middle, high, band.high, *rule)
+        return self._band_numbers[1]
 
     def _set_tau(self) -> None:
         for g in self._covered:

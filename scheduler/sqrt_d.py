@@ -60,8 +60,7 @@ class SqrtDAlpha(AlphaScheduler):
         layer_sizes([], d=d)  # rejects an unknown d
         self._rule: list[Tensor] = []
         super().__init__(optimizer, layers=layers)
-        with torch.no_grad():
-            self._write()
+        self._write()
 
     def get_alpha(self) -> list[Tensor]:
         """Give k·√d for every layer."""

@@ -32,6 +32,16 @@ def need(component: str) -> None:
     pytest.skip(message)
 
 
+@pytest.fixture
+def kernel() -> None:
+    """The native kernel; without a C compiler at installation there is none."""
+    from alphagrad.optim import native
+
+    if not native.is_built():
+        message = "the native kernel was not built: install a C compiler, then alphagrad again"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A private PostgreSQL cluster; yields the URL of its server, without a database."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
-from alphagrad.optim import native
 from tests.optim.cases import PATHS
 
 
@@ -17,11 +15,3 @@ def path(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "fused":
         request.getfixturevalue("kernel")
     return PATHS[request.param]
-
-
-@pytest.fixture
-def kernel() -> None:
-    """The native kernel; without a C compiler at installation there is none."""
-    if not native.is_built():
-        message = "the native kernel was not built: install a C compiler, then alphagrad again"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)

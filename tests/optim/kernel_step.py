@@ -66,6 +66,7 @@ def gradient(size: int, dtype: torch.dtype = torch.float32, seed: int = 1) -> Te
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "tau": {"tau": 9.0, "alpha": 50.0},
+    "tau near the end of the fit": {"tau": 7.9999999, "alpha": 500.0},
     "every entry a hit": {"tau": 0.0},
     "beta": {"beta": 0.3, "maximize": True},
     "mix": {"mix": 0.4, "beta": 2.0, "maximize": True},

@@ -193,25 +193,27 @@ def test_a_plateau_keeps_to_its_bounds_but_moves_nothing_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factory", "message"),
+    ("make_it", "options", "message"),
     [
-        (lambda o: LinearAlpha(o, start_factor=0.0), "Invalid start_factor: 0.0, must be finite"),
-        (lambda o: LinearAlpha(o, total_steps=0), "Invalid total_steps: 0, must be a whole number"),
-        (lambda o: CosineAlpha(o, period=1.5), "Invalid period: 1.5"),
-        (lambda o: ExponentialAlpha(o, gamma=-1.0), "Invalid gamma: -1.0"),
-        (lambda o: ExponentialAlpha(o, gamma=0.9, end_factor=2.0), r"end_factor: 2.0, must be <="),
-        (lambda o: LambdaAlpha(o, alpha_lambda=lambda t: -t), "Invalid factor: 0 at step 0"),
-        (lambda o: MixScheduler(o, end=2.0), r"Invalid end: 2.0, must be a number, in \[0, 1\]"),
-        (lambda o: MixScheduler(o, curve="step"), "Invalid curve: 'step'"),
-        (lambda o: PlateauAlpha(o, factor=1.0), "Invalid factor: 1.0, must differ from 1"),
-        (lambda o: PlateauAlpha(o, mode="mean"), "Invalid mode: 'mean'"),
-        (lambda o: PlateauAlpha(o, patience=-1), "Invalid patience: -1"),
-        (lambda o: PlateauAlpha(o, min_alpha=2.0, max_alpha=1.0), "Invalid min_alpha: 2.0"),
-        (lambda o: PlateauAlpha(o, threshold_mode="x"), "Invalid threshold_mode: 'x'"),
+        (LinearAlpha, {"start_factor": 0.0}, "Invalid start_factor: 0.0, must be finite"),
+        (LinearAlpha, {"total_steps": 0}, "Invalid total_steps: 0, must be a whole number"),
+        (CosineAlpha, {"period": 1.5}, "Invalid period: 1.5"),
+        (ExponentialAlpha, {"gamma": -1.0}, "Invalid gamma: -1.0"),
+        (ExponentialAlpha, {"gamma": 0.9, "end_factor": 2.0}, "Invalid end_factor: 2.0, must be <"),
+        (LambdaAlpha, {"alpha_lambda": lambda step: -step}, "Invalid factor: 0 at step 0"),
+        (MixScheduler, {"end": 2.0}, r"Invalid end: 2.0, must be a number, in \[0, 1\]"),
+        (MixScheduler, {"curve": "step"}, "Invalid curve: 'step'"),
+        (PlateauAlpha, {"factor": 1.0}, "Invalid factor: 1.0, must differ from 1"),
+        (PlateauAlpha, {"mode": "mean"}, "Invalid mode: 'mean'"),
+        (PlateauAlpha, {"patience": -1}, "Invalid patience: -1"),
+        (PlateauAlpha, {"min_alpha": 2.0, "max_alpha": 1.0}, "Invalid min_alpha: 2.0"),
+        (PlateauAlpha, {"threshold_mode": "x"}, "Invalid threshold_mode: 'x'"),
     ],
 )
-def test_bad_arguments_are_named(factory: Callable[[AlphaGrad], Any], message: str) -> None:
+def test_bad_arguments_are_named(
+    make_it: Callable[..., Any], options: dict[str, Any], message: str
+) -> None:
     optimizer = make()
     with pytest.raises(ValueError, match=message):
-        factory(optimizer)
+        make_it(optimizer, **options)
     assert set(optimizer.alphas().values()) == {10.0}

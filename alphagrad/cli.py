@@ -184,6 +184,39 @@ def stop(
 
 
 @app.command()
+def plot(
+    trace: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV of an AlphaTraceWriter.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="An .html, .png or .svg file. [default: trace.html]")
+    ] = None,
+) -> None:
+    """Draw α and saturation per layer over time."""
+    from choreographer.errors import ChromeNotFoundError
+
+    from alphagrad.plot import draw
+
+    target = out or trace.with_suffix(".html")
+    kinds = (".html", ".png", ".svg")
+    if target.suffix not in kinds:
+        raise typer.BadParameter(f"{target} must end in one of {', '.join(kinds)}")
+    try:
+        figure = draw(trace)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if target.suffix == ".html":
+        figure.write_html(target, include_plotlyjs=True)
+    else:
+        try:
+            figure.write_image(target, scale=2)
+        except ChromeNotFoundError as error:
+            message = f"{target} needs Chrome or Chromium to be installed; an .html file does not"
+            raise typer.BadParameter(message) from error
+    typer.echo(f"{target} written")
+
+
+@app.command()
 def demo(
     home: Home = None,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's service.")] = False,

@@ -34,21 +34,24 @@ def settling(inside: Tensor) -> int | None:
 def figures(trace: Trace) -> dict[str, Any]:
     """Figures of runs that are alike but for the seed.
 
-    Jitter is the standard deviation of log α after settling. A run that never settles has its
-    figures "after settling" from its second half.
+    ``back`` is the first step in the band, ``settling`` that from which S stays there, jitter the
+    standard deviation of log α after it. A run that never settles has its figures "after settling"
+    from its second half.
 
     Returns:
         Per figure the median and the worst; None is never.
     """
-    settled, share, after, jitter = [], [], [], []
+    back, settled, share, after, jitter = [], [], [], [], []
     for alpha, inside in zip(trace.alpha.T, in_band(trace.s).T, strict=True):
         at = settling(inside)
         rest = slice(len(inside) // 2 if at is None else at - 1, None)
+        back.append(float(inside.int().argmax() + 1) if inside.any() else math.inf)
         settled.append(math.inf if at is None else float(at))
         share.append(float(inside.float().mean()))
         after.append(float(inside[rest].float().mean()))
         jitter.append(float(alpha[rest].log().std(correction=0)))
     return {
+        "back": summary(back, max),
         "settling": summary(settled, max),
         "share": summary(share, min),
         "share_after_settling": summary(after, min),

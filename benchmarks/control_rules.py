@@ -82,7 +82,11 @@ class ExactQuantile(AlphaScheduler):
 
     def get_alpha(self) -> list[Tensor]:
         """Give the α at which this step's S is the band's middle."""
-        return [quantile_alpha(group, BAND.middle, tau=TAU) for group in self.optimizer.param_groups]
+        computed = []
+        for group, alpha in zip(self.optimizer.param_groups, self.alpha_vectors(), strict=True):
+            found = quantile_alpha(group, BAND.middle, tau=TAU)
+            computed.append(torch.where(found.isnan(), alpha, found))
+        return computed
 
     def attach(self) -> Self:
         """Go before each step, not after it."""

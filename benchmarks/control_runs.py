@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from control_rules import BAND, Rule
@@ -13,7 +12,7 @@ from torch import Generator, Tensor
 
 from alphagrad.optim import AlphaGrad, sqrt_d_alpha
 
-# Where α starts, as a multiple of the matching α; None is 1.5·√d, and whatever the rule makes of it.
+# Where α starts: so many times the matching α, or 1.5·√d and whatever the rule makes of it.
 STARTS = {"own": None, "kept": None, "match": 1.0, "high": 30.0, "low": 1 / 30}
 Plan = Sequence[tuple[str, int]]
 
@@ -162,10 +161,9 @@ class ModelJob:
         return {name: recorder.trace(names) for name, recorder in recorders.items()}
 
 
-@cache
 def start_alpha(start: str, gradient: str, d: int, tau: float) -> float:
     """The α that a run starts from."""
     factor = STARTS[start]
     if factor is None:
         return sqrt_d_alpha(d)
-    return factor * matching_alpha(gradient, d, BAND.middle, tau)
+    return factor * tau * matching_alpha(gradient, d, BAND.middle)

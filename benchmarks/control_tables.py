@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from control_experiments import D, Row, find
+from control_experiments import Row, find
 from control_rules import HELD, RULES, TOGETHER
 from gradients import GRADIENTS
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-TITLES = {name: rule.title for name, rule in (TOGETHER | RULES | {"held": HELD}).items()}
+TITLES = {name: rule.title for name, rule in (RULES | TOGETHER | {"held": HELD}).items()}
 
 
 def number(figure: dict[str, Any], form: str = ".3f") -> str:
@@ -33,30 +33,40 @@ def table(title: str, *columns: str) -> Table:
 
 def claimed(rows: Sequence[Row]) -> Table:
     """What the scheduler promises; ``rows`` are claims."""
-    made = table("SaturationScheduler, worst seed", "promise", "gradient", "measured", "kept")
+    title = "SaturationScheduler's promises, by the worst seed"
+    made = table(title, "", "gradient", "measured", "kept", "settled")
     for row in rows:
         measured = "never" if row["measured"] is None else f"{row['measured']:.4g}"
-        title, kept = GRADIENTS[row["gradient"]].title, "yes" if row["holds"] else "NO"
-        made.add_row(row["claim"], title, measured, kept, style="" if row["holds"] else "bold red")
+        name, kept = GRADIENTS[row["gradient"]].title, "yes" if row["holds"] else "NO"
+        settled = number(row["settling"], "g")
+        style = "" if row["holds"] else "bold red"
+        made.add_row(row["claim"], name, measured, kept, settled, style=style)
     return made
 
 
-def comparison(every: Sequence[Row]) -> Table:
-    """The rules on stationary gradients of one size."""
+def comparison(title: str, rows: Sequence[Row], key: str) -> Table:
+    """The rules side by side: settling from a wrong α, then the run from the rule's own start.
+
+    Args:
+        title: what it is about.
+        rows: of one gradient or of one size.
+        key: which of the two varies.
+    """
     columns = ("30× too high", "30× too low", "share in band", "jitter")
-    made = table(f"Steps to settle from a wrong α, then the long run; d = {D}", "", "", *columns)
-    for gradient in GRADIENTS:
-        title = GRADIENTS[gradient].title
-        for rule in (*RULES, "held"):
-            known = {"gradient": gradient, "rule": rule}
-            answers = find(every, experiment="response", **known)
-            steps = [number(row["settling"], "g") for row in answers] or ["", ""]
-            # The first is from the rule's own start.
-            long = find(every, experiment="stationary", **known)[0]
+    made = table(title, key, "rule", *columns)
+    for value in dict.fromkeys(row[key] for row in rows):
+        label = GRADIENTS[value].title if key == "gradient" else f"{value:,}"
+        for rule in TITLES:
+            mine = {row["start"]: row for row in find(rows, rule=rule, **{key: value})}
+            long = mine.get("own") or mine.get("match")
+            if long is None:
+                continue
+            ways = (mine.get("high"), mine.get("low"))
+            steps = [number(row["settling"], "g") if row else "" for row in ways]
             figures = number(long["share"]), number(long["jitter"])
             style = "bold" if rule == "ours" else "dim" if rule == "held" else ""
-            made.add_row(title, TITLES[rule], *steps, *figures, style=style)
-            title = ""
+            made.add_row(label, TITLES[rule], *steps, *figures, style=style)
+            label = ""
         made.add_section()
     return made
 

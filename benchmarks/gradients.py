@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Generator, Tensor
@@ -57,26 +57,26 @@ GRADIENTS = {
     "student1.5": Gradient("Student-t(1.5)", partial(student, freedom=1.5)),
     "sparse10": Gradient("10 % non-zero", partial(sparse, share=0.1)),
     "sparse3": Gradient("3 % non-zero", partial(sparse, share=0.03)),
-    # S is counted over the non-zero entries, so exact zeros do not keep it from the band; this does.
+    # S is counted over the non-zero entries: exact zeros do not keep it from the band, this does.
     "tiny97": Gradient("97 % tiny", partial(sparse, share=0.03, rest=1e-9)),
 }
 
 
-def matching_alpha(name: str, d: int, saturation: float, tau: float) -> float:
-    """The α that puts a typical gradient's S where it should be, from gradients of its own.
+@cache
+def matching_alpha(name: str, d: int, saturation: float) -> float:
+    """The α per τ that puts a typical gradient's S where it should be, from gradients of its own.
 
     Args:
         name: a name in ``GRADIENTS``; 97 % tiny entries have that of as many zeros.
         d: number of entries.
         saturation: S.
-        tau: τ.
 
     Returns:
-        The median over some gradients of τ·‖g‖ over the quantile of their non-zero entries.
+        The median over some gradients of ‖g‖ over the quantile of their non-zero entries.
     """
-    n = min(max(2**21 // d, 3), 2000)
+    n = min(max(2**19 // d, 3), 2000)
     generator = Generator().manual_seed(1)
     g = GRADIENTS["sparse3" if name == "tiny97" else name].sample(n, d, generator)
     entries = g.abs()
     quantiles = entries.where(entries > 0, torch.nan).nanquantile(1 - saturation, dim=1)
-    return float((tau * vector_norm(g, dim=1) / quantiles).nanmedian())
+    return float((vector_norm(g, dim=1) / quantiles).nanmedian())

@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from control_experiments import SIZES, Row, claims, experiments, find, sensitivity
+from control_experiments import SIZES, D, Row, claims, experiments, find, sensitivity
 from control_figures import STAY, rows
 from control_rules import BAND, TAU
 from control_runs import Trace, start_alpha
 from control_tables import claimed, comparison, listing, swept
 from gradients import GRADIENTS
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 INSTALL = "install it with: pip install -e '.[bench]'"
 Traces = dict[tuple[str, str, int], dict[str, Trace]]
@@ -47,7 +47,7 @@ def measure(quick: bool, console: Console) -> tuple[list[Row], Traces]:
     every: list[Row] = []
     kept: Traces = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         for name, jobs in experiments(quick).items():
             total = sum(steps for job in jobs for _, steps in job.plan)
             task = progress.add_task(f"{name}, steps", total=total)
@@ -86,18 +86,18 @@ def matching(quick: bool) -> list[Row]:
 
 def show(every: Sequence[Row], console: Console) -> None:
     """Print the tables."""
+    long = find(every, experiment="stationary") + find(every, experiment="response")
+    console.print(comparison(f"Steps to settle, and the long run; d = {D}", long, "gradient"))
+    sizes = find(every, experiment="sizes", gradient="gaussian")
+    console.print(comparison("Sizes, Gaussian", sizes, "d"))
     columns = {
-        "kept": ("start α = 1.5·√d, kept", ("gradient", "rule")),
         "switch": ("A switch every 100 steps", ("gradient", "rule")),
         "pin": ("3 % of the entries carry everything, then all do", ("gradient", "rule")),
-        "model": ("A weight of 4096 and a bias of 64 in one group", ("gradient", "start", "rule")),
-        "sizes": ("Sizes", ("d", "gradient", "start", "rule")),
-        "counts": ("Each layer by its own S", ("d", "gradient", "rule")),
+        "model": (f"A weight of {D} and a bias of 64", ("gradient", "start", "rule")),
+        "counts": ("Small layers, each by its own S", ("d", "gradient", "rule")),
     }
-    console.print(comparison(every))
     for name, (title, keys) in columns.items():
-        chosen = {"start": name} if name == "kept" else {"experiment": name}
-        console.print(listing(title, find(every, **chosen), *keys))
+        console.print(listing(title, find(every, experiment=name), *keys))
     console.print(swept(sensitivity(every)))
     console.print(claimed(claims(every)))
 

@@ -60,50 +60,75 @@ static void hold_group(const banded *g, const band *b)
     }
 }
 
-static int read_banded(PyObject *row, banded *to)
+enum { ALPHA, SATURATION, PINNED, TAU, KEYS };
+static PyObject *keys[KEYS]; /* interned, which makes a look-up a comparison of addresses */
+
+static int intern_keys(void)
 {
-    enum { VECTORS = 7 };
-    static const struct {
-        int code, bits;
-    } types[VECTORS] = {{DL_FLOAT, 32}, {DL_FLOAT, 32}, {DL_BOOL, 8}, {DL_BOOL, 8}, {DL_BOOL, 8},
-        {DL_FLOAT, 32}, {DL_BOOL, 8}};
-    void *at[VECTORS] = {NULL};
-    if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != VECTORS)
+    static const char *const names[KEYS] = {"alpha", "saturation", "pinned", "tau"};
+    for (int i = 0; i < KEYS; i++)
+        if (keys[i] == NULL && (keys[i] = PyUnicode_InternFromString(names[i])) == NULL)
+            return -1;
+    return 0;
+}
+
+/* A vector of n entries, or of any number that n then becomes; NULL if it is not one. */
+static void *read_packed(PyObject *object, int code, int bits, int64_t *n)
+{
+    dl_tensor t;
+    int64_t numel;
+    if (object == NULL || !read_tensor(object, &t, &numel) || !has_dtype(&t, code, bits)
+        || t.ndim != 1 || (*n >= 0 && numel != *n))
+        return NULL;
+    *n = numel;
+    return address(&t);
+}
+
+static int read_banded(PyObject *group, PyObject *own, double tau, banded *to)
+{
+    if (!PyDict_Check(group) || !PyTuple_Check(own) || PyTuple_GET_SIZE(own) != 4)
         return 0;
-    for (int i = 0; i < VECTORS; i++) {
-        PyObject *object = PyTuple_GET_ITEM(row, i);
-        dl_tensor t;
-        int64_t numel;
-        if (i == VECTORS - 1 && object == Py_None)
-            break;
-        if (!read_tensor(object, &t, &numel) || !has_dtype(&t, types[i].code, types[i].bits)
-            || t.ndim != 1 || (i > 0 && numel != to->n))
-            return 0;
-        to->n = numel;
-        at[i] = t.data;
-    }
-    *to = (banded){at[0], at[1], at[5], at[2], at[3], at[4], at[6], to->n};
-    return 1;
+    PyObject *measured_with = PyDict_GetItem(group, keys[TAU]);
+    if (measured_with == NULL || !PyFloat_CheckExact(measured_with)
+        || PyFloat_AS_DOUBLE(measured_with) != tau)
+        return 0;
+    to->n = -1;
+    to->alpha = read_packed(PyDict_GetItem(group, keys[ALPHA]), DL_FLOAT, 32, &to->n);
+    to->saturation = read_packed(PyDict_GetItem(group, keys[SATURATION]), DL_FLOAT, 32, &to->n);
+    to->pinned = read_packed(PyDict_GetItem(group, keys[PINNED]), DL_BOOL, 8, &to->n);
+    to->active = read_packed(PyTuple_GET_ITEM(own, 0), DL_BOOL, 8, &to->n);
+    to->covered = read_packed(PyTuple_GET_ITEM(own, 1), DL_BOOL, 8, &to->n);
+    to->roots = read_packed(PyTuple_GET_ITEM(own, 2), DL_FLOAT, 32, &to->n);
+    PyObject *small = PyTuple_GET_ITEM(own, 3);
+    to->small = small == Py_None ? NULL : read_packed(small, DL_BOOL, 8, &to->n);
+    return to->alpha != NULL && to->saturation != NULL && to->pinned != NULL && to->active != NULL
+        && to->covered != NULL && to->roots != NULL && (small == Py_None || to->small != NULL);
 }
 
 /* Hold every group, or none if one of them is not for this kernel. */
 static PyObject *hold_band(PyObject *module, PyObject *args)
 {
-    PyObject *rows;
+    PyObject *groups, *own;
+    double tau;
     band b;
-    if (!PyArg_ParseTuple(args, "O!(fffffffff)", &PyList_Type, &rows, &b.low, &b.inner_low, &b.middle,
-            &b.inner_high, &b.high, &b.gain, &b.max_log_step, &b.k_min, &b.k_max))
+    if (!PyArg_ParseTuple(args, "O!O!d(fffffffff)", &PyList_Type, &groups, &PyList_Type, &own, &tau,
+            &b.low, &b.inner_low, &b.middle, &b.inner_high, &b.high, &b.gain, &b.max_log_step,
+            &b.k_min, &b.k_max))
         return NULL;
-    if (exchange == NULL)
+    const Py_ssize_t count = PyList_GET_SIZE(groups);
+    if (exchange == NULL || PyList_GET_SIZE(own) != count)
         Py_RETURN_FALSE;
-    banded group;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++)
-        if (!read_banded(PyList_GET_ITEM(rows, i), &group))
-            Py_RETURN_FALSE;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++)
-        if (read_banded(PyList_GET_ITEM(rows, i), &group))
-            hold_group(&group, &b);
-    Py_RETURN_TRUE;
+    banded *read = PyMem_Malloc((size_t)(count + 1) * sizeof *read);
+    if (read == NULL)
+        return PyErr_NoMemory();
+    Py_ssize_t n = 0;
+    while (n < count
+        && read_banded(PyList_GET_ITEM(groups, n), PyList_GET_ITEM(own, n), tau, &read[n]))
+        n++;
+    for (Py_ssize_t i = 0; i < count && n == count; i++)
+        hold_group(&read[i], &b);
+    PyMem_Free(read);
+    return PyBool_FromLong(n == count);
 }
 
 #endif

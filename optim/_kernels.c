@@ -15,9 +15,6 @@ static const passes *passes_for(const dl_tensor *t)
     return has_dtype(t, DL_BFLOAT, 16) ? &BFLOAT16 : NULL;
 }
 
-/* An empty tensor has no address, but is there. */
-static char *address(const dl_tensor *t) { return t->data != NULL ? t->data : (char *)1; }
-
 /* Read parameter, gradient and buffer i; buffer is NULL without momentum. Return 0 if they are not
  * for this kernel. */
 static int read_row(PyObject *param, PyObject *grad, PyObject *buffer, tensor *row, group *g)
@@ -130,7 +127,7 @@ static PyObject *setup(PyObject *module, PyObject *args)
 {
     PyObject *tensor, *parameter;
     if (!PyArg_ParseTuple(args, "O!O!", &PyType_Type, &tensor, &PyType_Type, &parameter)
-        || set_types(tensor, parameter) < 0)
+        || set_types(tensor, parameter) < 0 || intern_keys() < 0)
         return NULL;
     Py_RETURN_NONE;
 }

@@ -1,6 +1,7 @@
 """Types of the native CPU kernel, `_kernels.c`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -28,7 +29,9 @@ def step(
 ) -> bool: ...
 def tanh(x: float, /) -> float: ...
 def hold_band(
-    rows: list[tuple[float | Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]],
+    groups: list[dict[str, Any]],
+    own: list[tuple[Tensor, Tensor, Tensor, Tensor | None]],
+    tau: float,
     numbers: tuple[float, float, float, float, float, float, float, float, float],
     /,
 ) -> bool: ...

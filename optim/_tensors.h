@@ -100,6 +100,9 @@ static int read_tensor(PyObject *object, dl_tensor *t, int64_t *numel)
     return *numel != 1 || !is_negated(object);
 }
 
+/* An empty tensor has no address, but is there. */
+static char *address(const dl_tensor *t) { return t->data != NULL ? t->data : (char *)1; }
+
 static int has_dtype(const dl_tensor *t, int code, int bits)
 {
     return t->dtype.code == code && t->dtype.bits == bits;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,17 +135,21 @@ def step(
 
 
 def hold_band(
-    rows: list[tuple[float | Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None]],
+    groups: list[dict[str, Any]],
+    own: list[tuple[Tensor, Tensor, Tensor, Tensor | None]],
+    tau: float,
     numbers: BandNumbers,
 ) -> bool:
     """Take a step of :class:`alphagrad.scheduler.BandRule` on packed vectors if the kernel can.
 
     Args:
-        rows: per group α (written), saturation, which layers are on their way (bool, written),
-            which are covered, which are pinned, √d, and which follow the group (bool) or None.
+        groups: parameter groups, whose ``alpha`` is written.
+        own: per group which layers are on their way (bool, written), which are covered, √d, and
+            which follow the group (bool) or None.
+        tau: what each group's ``tau`` must be.
         numbers: the band's edges and what the rule is made of.
 
     Returns:
         Whether it was taken; if not, nothing has changed.
     """
-    return _kernels is not None and _kernels.hold_band(rows, numbers)
+    return is_built() and _kernels.hold_band(groups, own, tau, numbers)

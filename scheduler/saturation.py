@@ -69,7 +69,8 @@ class SaturationScheduler(AlphaScheduler):
         "_small",
         "_covered",
         "_start_handle",
-        "_band_numbers",
+        "_own",
+        "_fixed_numbers",
     }
 
     def __init__(
@@ -96,14 +97,16 @@ class SaturationScheduler(AlphaScheduler):
             raise ValueError(f"Invalid start: {start!r}, must be 'quantile' or 'keep'")
         self.band = band if isinstance(band, Band | BandSchedule) else Band(*map(float, band))
         self.rule = BandRule(gain=gain, max_log_step=max_log_step)
-        self.tau, self.k_min, self.k_max, self.min_numel = tau, k_min, k_max, min_numel
+        self.tau = float(tau)
+        self.k_min, self.k_max, self.min_numel = k_min, k_max, min_numel
         self._started = start == "keep"
         self._start_handle: RemovableHandle | None = None
         self._active: list[Tensor] = []
         self._roots: list[Tensor] = []
         self._small: list[Tensor | None] = []
         self._covered: set[int] = set()
-        self._band_numbers: tuple[Band, native.BandNumbers] | None = None
+        self._own: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+        self._fixed_numbers: tuple[Band, BandRule, native.BandNumbers] | None = None
         super().__init__(optimizer, layers=layers)
         self._refresh()
 
@@ -192,25 +195,30 @@ class SaturationScheduler(AlphaScheduler):
         return torch.where(small & ~s.isnan(), pooled, s)
 
     def _advance(self) -> None:
-        groups = self.optimizer.param_groups
-        if len(groups) == len(self._devices):  # else groups were added, or a state was loaded
-            self._set_tau()
-            rows = [
-                (group["alpha"], group["saturation"], active, mask, group["pinned"], root, small)
-                for group, active, mask, root, small in zip(
-                    groups, self._active, self._masks, self._roots, self._small, strict=True
-                )
-            ]
-            if native.hold_band(rows, self._numbers(self.band.at(self.last_step))):
-                return
-        self._write()
+        # Groups that were added and states that were loaded are taken up by the other way.
+        if not (
+            self._devices
+            and native.hold_band(
+                self.optimizer.param_groups, self._own, self.tau, self._band_numbers()
+            )
+        ):
+            self._write()
+            self._own = list(zip(self._active, self._masks, self._roots, self._small, strict=True))
 
-    def _numbers(self, band: Band) -> native.BandNumbers:
-        if self._band_numbers is None or self._band_numbers[0] is not band:
-            low, high = band.inner
-            rule = (self.rule.gain, self.rule.max_log_step, self.k_min, self.k_max)
-            self._band_numbers = band, (band.low, low, band.middle, high, band.high, *rule)
-        return self._band_numbers[1]
+    def _band_numbers(self) -> native.BandNumbers:
+        """Give the band at this step and the rule as numbers."""
+        fixed = self._fixed_numbers
+        if fixed is not None and fixed[0] is self.band and fixed[1] is self.rule:
+            return fixed[2]
+        band, rule = self.band.at(self.last_step), self.rule
+        low, high = band.inner
+        numbers = (
+            *(band.low, low, band.middle, high, band.high),
+            *(rule.gain, rule.max_log_step, self.k_min, self.k_max),
+        )
+        if band is self.band:
+            self._fixed_numbers = band, rule, numbers
+        return numbers
 
     def _set_tau(self) -> None:
         for g in self._covered:

@@ -42,7 +42,7 @@ def test_routes_are_documented() -> None:
 def test_commands_are_documented() -> None:
     pages = text("README.md") + text("CHANGELOG.md")
     names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         assert re.search(rf"(alphagrad |`){name}\b", pages), name
 

@@ -56,13 +56,13 @@ class Run:
 
 
 def run_epochs(config: dict[str, Any], session: Any) -> None:
-    """Train under Ray; the first attempt dies in the middle."""
+    """Train under Ray; the first attempt dies in the middle, if the config says so."""
     run, start = Run(), 0
     if checkpoint := session.get_checkpoint():
         with checkpoint.as_directory() as folder:
             start = run.load(folder)
-    for epoch in range(start, EPOCHS):
-        if epoch == EPOCHS // 2 and start == 0:
+    for epoch in range(start, config["epochs"]):
+        if config["dies"] and epoch == EPOCHS // 2 and start == 0:
             raise RuntimeError("the machine was taken away")
         run.epoch(epoch)
         with TemporaryDirectory() as folder:
@@ -83,7 +83,8 @@ def expected() -> dict[str, float]:
 def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+        patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
@@ -101,6 +102,7 @@ def check(metrics: dict[str, Any] | None) -> None:
 def test_a_trial_of_tune_goes_on_from_its_checkpoint(cluster: None, tmp_path: Path) -> None:
     tuner = tune.Tuner(
         lambda config: run_epochs(config, tune),
+        param_space={"dies": True, "epochs": EPOCHS},
         run_config=tune.RunConfig(
             storage_path=str(tmp_path),
             failure_config=tune.FailureConfig(max_failures=1),
@@ -111,18 +113,26 @@ def test_a_trial_of_tune_goes_on_from_its_checkpoint(cluster: None, tmp_path: Pa
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
-def test_a_worker_of_train_goes_on_from_its_checkpoint(cluster: None, tmp_path: Path) -> None:
+def test_a_worker_of_train_leaves_a_checkpoint_to_go_on_from(cluster: None, tmp_path: Path) -> None:
     trainer = TorchTrainer(
         lambda config: run_epochs(config, train),
-        train_loop_config={},
+        train_loop_config={"dies": False, "epochs": EPOCHS // 2},
         torch_config=TorchConfig(backend="gloo"),
         scaling_config=ScalingConfig(num_workers=1),
-        run_config=train.RunConfig(
-            storage_path=str(tmp_path), failure_config=train.FailureConfig(max_failures=1)
-        ),
+        run_config=train.RunConfig(storage_path=str(tmp_path)),
     )
     result = trainer.fit()
-    check(result.metrics)
+    run, start = Run(), 0
+    assert result.checkpoint is not None
+    with result.checkpoint.as_directory() as folder:
+        start = run.load(folder)
+    assert start == EPOCHS // 2
+    reported = alpha_report(run.optimizer)
+    assert result.metrics is not None
+    assert reported.items() <= result.metrics.items()
+    for epoch in range(start, EPOCHS):
+        run.epoch(epoch)
+    assert alpha_report(run.optimizer) == expected() != reported
 
 
 def test_a_checkpoint_with_or_without_a_scheduler(tmp_path: Path) -> None:

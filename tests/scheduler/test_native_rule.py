@@ -35,9 +35,14 @@ def make(**options: Any) -> tuple[AlphaGrad, SaturationScheduler]:
 def test_both_ways_agree(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kernel: None
 ) -> None:
-    taken = []
+    taken: list[bool] = []
     hold = native.hold_band
-    monkeypatch.setattr(native, "hold_band", lambda *a: taken.append(hold(*a)) or taken[-1])
+
+    def counted(*arguments: Any) -> bool:
+        taken.append(hold(*arguments))
+        return taken[-1]
+
+    monkeypatch.setattr(native, "hold_band", counted)
     pairs = [make(**options), make(**options)]
     torch.manual_seed(0)
     for step in range(120):

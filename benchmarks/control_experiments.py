@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from control_rules import HELD, RULES, SWEEP, TOGETHER, VARIANTS
+from control_rules import HELD, MODEL_RULES, POOLING, RULES, SWEEP, VARIANTS
 from control_runs import Job, ModelJob
 from gradients import GRADIENTS
 
@@ -17,6 +17,13 @@ STATIONARY = ("gaussian", "laplace", "student3", "sparse10")  # what the schedul
 SWITCHES = ("gaussian", "sparse10", "student3", "laplace", "sparse3", "gaussian", "student1.5")
 SIZES = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 COUNTS = (16, 32, 64, 128, 256, 512, 1024)
+PAIRS = (  # gradients of the weight and of the bias
+    ("gaussian", "gaussian"),
+    ("sparse10", "gaussian"),
+    ("gaussian", "sparse10"),
+    ("sparse10", "sparse10"),
+    ("student3", "student3"),
+)
 Row = dict[str, Any]
 
 
@@ -38,12 +45,13 @@ def experiments(quick: bool) -> dict[str, list[Job | ModelJob]]:
         found["response"].append(Job(RULES, [(gradient, 300)], D, ["high", "low"], seeds))
     found["switch"] = [Job(RULES, [(name, 100) for name in SWITCHES], D, ["own"], seeds)]
     found["pin"] = [Job(RULES, [("tiny97", 150), ("gaussian", 150)], D, ["own"], seeds)]
-    found["sizes"] = [
-        Job(RULES, [(gradient, 300)], d, ["own", "high", "low"], few if d < 10**5 else 1)
-        for d in SIZES[: 3 if quick else None]
-        for gradient in ("gaussian", "student3", "sparse10")
-        if gradient == "gaussian" or not (quick or d > 10**5)
-    ]
+    starts = ["own", "high", "low"]
+    for d in SIZES[: 3 if quick else None]:
+        steps, runs = (300, few) if d < 10**5 else (210, 1)
+        chosen = ("gaussian",) if quick or d > 10**5 else ("gaussian", "student3", "sparse10")
+        found.setdefault("sizes", []).extend(
+            Job(RULES, [(gradient, steps)], d, starts, runs) for gradient in chosen
+        )
     found["counts"] = [
         Job(rules, [(gradient, long // 2)], d, [start], 2 * seeds)
         for d in COUNTS[:: 3 if quick else 1]
@@ -51,10 +59,16 @@ def experiments(quick: bool) -> dict[str, list[Job | ModelJob]]:
         for rules, start in ((OURS, "own"), (BEST, "match"))
     ]
     found["model"] = [
-        ModelJob(TOGETHER, (gradient, "gaussian"), long // 2, {"weight": D, "bias": 64}, seeds)
-        for gradient in ("gaussian", "sparse10")
+        ModelJob(MODEL_RULES, (weight, "gaussian"), long // 4, {"weight": D, "bias": 64}, seeds)
+        for weight in ("gaussian", "sparse10")
     ]
-    variants = dict(list(VARIANTS.items())[:: 9 if quick else 1])
+    found["pooling"] = [
+        ModelJob(POOLING, pair, long // 2, {"weight": D, "bias": d}, seeds)
+        for d in ((64,) if quick else (16, 32, 64, 128))
+        for pair in PAIRS
+    ]
+    some = slice(7, None, 9) if quick else slice(None)  # both with the defaults among them
+    variants = dict(list(VARIANTS.items())[some])
     found["sweep"] = [
         Job(variants, [(gradient, 100 if quick else 150)], 1024, ["high", "low"], few)
         for gradient in (*STATIONARY, "student1.5")

@@ -160,12 +160,18 @@ RULES = {
 # No rule: α stays where it starts. At the matching α this is what the noise of S alone allows.
 HELD = Rule("α held", lambda o, _: AlphaScheduler(o).attach())
 
-# One model of a large and a small layer: whether the small one follows the S of both or its own.
-TOGETHER = {
-    "ours": Rule("SaturationScheduler", lambda o, _: SaturationScheduler(o).attach()),
-    "apart": Rule("… min_numel=1", lambda o, _: SaturationScheduler(o, min_numel=1).attach()),
-    **{name: rule for name, rule in RULES.items() if name != "ours"},
+
+def together(title: str, **options: Any) -> Rule:
+    """SaturationScheduler as it is used: on all layers of a model."""
+    return Rule(title, lambda optimizer, _: SaturationScheduler(optimizer, **options).attach())
+
+
+# Whether a small layer of a model follows the S of all layers or its own.
+POOLING = {
+    "pooled": together("… min_numel=256", min_numel=256),
+    "apart": together("… min_numel=1", min_numel=1),
 }
+MODEL_RULES = RULES | {"ours": together("SaturationScheduler")}
 GAINS = (0.5, 1.0, 2.0, 4.0, 8.0)
 MAX_LOG_STEPS = (0.1, 0.25, 0.5, 1.0)
 WIDTHS = (0.0, 0.25, 0.5, 1.0)

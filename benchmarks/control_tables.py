@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from control_experiments import Row, find
-from control_rules import HELD, RULES, TOGETHER
+from control_rules import HELD, POOLING, RULES
 from gradients import GRADIENTS
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-TITLES = {name: rule.title for name, rule in (RULES | TOGETHER | {"held": HELD}).items()}
+TITLES = {name: rule.title for name, rule in (RULES | POOLING | {"held": HELD}).items()}
 
 
 def number(figure: dict[str, Any], form: str = ".3f") -> str:

@@ -98,6 +98,9 @@ def show(every: Sequence[Row], console: Console) -> None:
     }
     for name, (title, keys) in columns.items():
         console.print(listing(title, find(every, experiment=name), *keys))
+    pooled = find(every, experiment="pooling", start="bias")
+    title = f"A weight of {D} and a small bias, which follows the S of both or its own"
+    console.print(listing(title, pooled, "d", "gradient", "rule"))
     console.print(swept(sensitivity(every)))
     console.print(claimed(claims(every)))
 

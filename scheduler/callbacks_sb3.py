@@ -64,13 +64,12 @@ class AlphaGradCallback(BaseCallback):
         self.factory = scheduler
         self.trace, self.trace_every, self.log_every = trace, trace_every, log_every
         self.schedulers: AttachedSchedulers | None = None
-        self._to_logger: list[AlphaTraceWriter] = []
+        self._attached: _Attached | None = None
 
     def _on_training_start(self) -> None:
-        self._let_go()
         saved = vars(self.model).get(SAVED_AS)
-        if isinstance(saved, _Saved):  # of this process: by an earlier learn, ended or broken off
-            saved.schedulers.detach()
+        if isinstance(saved, _Attached):  # by an earlier learn, which may have been broken off
+            saved.detach()
             states = saved.schedulers.state_dict()
         else:
             states = from_text(saved) if saved else {}
@@ -80,25 +79,15 @@ class AlphaGradCallback(BaseCallback):
         self.schedulers = AttachedSchedulers(
             optimizers, self.factory, states=states, trace=self.trace, every=self.trace_every
         )
-        vars(self.model)[SAVED_AS] = _Saved(self.schedulers)
-        if self.log_every:
-            sink = _LoggerSink(self.logger)
-            self._to_logger = [
-                AlphaTraceWriter(one, sink, every=self.log_every).attach()
-                for one in self.schedulers.optimizers.values()
-            ]
+        self._attached = _Attached(self.schedulers, self.logger, self.log_every)
+        vars(self.model)[SAVED_AS] = self._attached
 
     def _on_step(self) -> bool:
         return True
 
     def _on_training_end(self) -> None:
-        self._let_go()
-
-    def _let_go(self) -> None:
-        if self.schedulers is not None:
-            self.schedulers.detach()
-        for writer in self._to_logger:
-            writer.detach()
+        if self._attached is not None:
+            self._attached.detach()
 
 
 def find_optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, Optimizer]]:
@@ -134,11 +123,20 @@ def name_layers(model: BaseAlgorithm, optimizer: Optimizer) -> None:
             group["param_names"] = [names[p] for p in group["params"]]
 
 
-class _Saved:
-    """Stands in a model for its schedulers; when the model is saved it is their states' text."""
+class _Attached:
+    """What a model holds of a learn; when the model is saved it is the schedulers' states."""
 
-    def __init__(self, schedulers: AttachedSchedulers) -> None:
+    def __init__(self, schedulers: AttachedSchedulers, logger: Logger, log_every: int) -> None:
         self.schedulers = schedulers
+        self._to_logger = [
+            AlphaTraceWriter(optimizer, _LoggerSink(logger), every=log_every).attach()
+            for optimizer in (schedulers.optimizers.values() if log_every else ())
+        ]
+
+    def detach(self) -> None:
+        self.schedulers.detach()
+        for writer in self._to_logger:
+            writer.detach()
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (as_text(self.schedulers.state_dict()),)

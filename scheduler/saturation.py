@@ -195,15 +195,18 @@ class SaturationScheduler(AlphaScheduler):
         return torch.where(small & ~s.isnan(), pooled, s)
 
     def _advance(self) -> None:
-        # Groups that were added and states that were loaded are taken up by the other way.
-        if not (
-            self._devices
-            and native.hold_band(
-                self.optimizer.param_groups, self._own, self.tau, self._band_numbers()
-            )
-        ):
-            self._write()
-            self._own = list(zip(self._active, self._masks, self._roots, self._small, strict=True))
+        if not self._devices:  # a state was loaded: step as without, for the ways round differently
+            self.alpha_vectors()
+            self._refresh()
+            self._own = self._rows()
+        groups, numbers = self.optimizer.param_groups, self._band_numbers()
+        if not native.hold_band(groups, self._own, self.tau, numbers):
+            self._write()  # takes up groups that were added
+            self._own = self._rows()
+
+    def _rows(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+        """Give what the native rule needs of each group."""
+        return list(zip(self._active, self._masks, self._roots, self._small, strict=True))
 
     def _band_numbers(self) -> native.BandNumbers:
         """Give the band at this step and the rule as numbers."""

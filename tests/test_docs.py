@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
 
+import alphagrad.scheduler
 from alphagrad.api import studies, trials
 from alphagrad.api.settings import ApiSettings
 from alphagrad.cli import app
+from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import StudySpec
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +50,36 @@ def test_commands_are_documented() -> None:
     assert len(names) == 9
     for name in names:
         assert re.search(rf"(alphagrad |`){name}\b", pages), name
+
+
+@pytest.mark.parametrize("argument", list(inspect.signature(AlphaGrad).parameters))
+def test_the_optimizers_arguments_are_documented(argument: str) -> None:
+    assert f"| `{argument}` |" in text("docs/optimizer.md")
+
+
+@pytest.mark.parametrize("name", alphagrad.scheduler.__all__)
+def test_schedulers_are_documented(name: str) -> None:
+    assert f"`{name}`" in text("docs/schedulers.md") or f"{name}(" in text("docs/schedulers.md")
+
+
+EXAMPLES = [
+    pytest.param(code, id=f"{page.name}-{i}")
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for i, code in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.M | re.S)
+    )
+]
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_examples_in_the_docs_run(code: str, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("api", "optim", "scheduler", "studies", "tuner")
 TOP = {
+    "tests_gpu",
     ".ci",
     ".dockerignore",
     ".github",

@@ -128,12 +128,12 @@ def legend(axes: Axes) -> None:
 
 def switch(axes: Axes, traces: Mapping[str, Trace]) -> None:
     """S while the distribution changes."""
-    title = "S when the distribution switches every 100 steps"
+    each = len(traces["ours"].s) // len(SWITCHES)
+    title = f"S when the distribution switches every {each} steps"
     axes.set_title(title, size=15, loc="left", pad=26)
     saturation_axis(axes)
     for rule in sorted(traces, key=lambda rule: rule == "ours"):
         line(axes, rule, traces[rule].s[:, 0].numpy())
-    each = len(traces["ours"].s) // len(SWITCHES)
     for i, name in enumerate(SWITCHES):
         axes.axvline(i * each, color=MUTED, linewidth=0.8)
         axes.text((i + 0.5) * each, 1.05, GRADIENTS[name].title, ha="center", size=13, color=INK)

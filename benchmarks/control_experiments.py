@@ -34,6 +34,7 @@ def experiments(quick: bool) -> dict[str, list[Job | ModelJob]]:
         quick: fewer seeds, steps and sizes.
     """
     seeds, few, long = (1, 1, 150) if quick else (8, 3, 1000)
+    answer, each = (210, 40) if quick else (300, 100)
     found: dict[str, list[Job | ModelJob]] = {"stationary": [], "response": []}
     for gradient in GRADIENTS:
         plan = [(gradient, long)]
@@ -42,8 +43,8 @@ def experiments(quick: bool) -> dict[str, list[Job | ModelJob]]:
             Job(OURS, plan, D, ["kept"], seeds),
             Job(BEST, plan, D, ["match"], seeds),
         ]
-        found["response"].append(Job(RULES, [(gradient, 300)], D, ["high", "low"], seeds))
-    found["switch"] = [Job(RULES, [(name, 100) for name in SWITCHES], D, ["own"], seeds)]
+        found["response"].append(Job(RULES, [(gradient, answer)], D, ["high", "low"], seeds))
+    found["switch"] = [Job(RULES, [(name, each) for name in SWITCHES], D, ["own"], seeds)]
     found["pin"] = [Job(RULES, [("tiny97", 150), ("gaussian", 150)], D, ["own"], seeds)]
     starts = ["own", "high", "low"]
     for d in SIZES[: 3 if quick else None]:

@@ -91,7 +91,7 @@ def show(every: Sequence[Row], console: Console) -> None:
     sizes = find(every, experiment="sizes", gradient="gaussian")
     console.print(comparison("Sizes, Gaussian", sizes, "d"))
     columns = {
-        "switch": ("A switch every 100 steps", ("gradient", "rule")),
+        "switch": ("The distribution switches", ("gradient", "rule")),
         "pin": ("3 % of the entries carry everything, then all do", ("gradient", "rule")),
         "model": (f"A weight of {D} and a bias of 64", ("gradient", "start", "rule")),
         "counts": ("Small layers, each by its own S", ("d", "gradient", "rule")),

@@ -46,7 +46,9 @@ class AlphaScheduler:
     """
 
     knob: ClassVar[str] = "alpha"
-    _not_saved: ClassVar[frozenset[str]] = frozenset({"optimizer", "_handle", "_masks", "_devices"})
+    _not_saved: ClassVar[frozenset[str]] = frozenset(
+        {"optimizer", "_handle", "_start_handle", "_masks", "_devices"}
+    )
 
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
         if not isinstance(optimizer, AlphaGrad):
@@ -59,6 +61,7 @@ class AlphaScheduler:
         self._devices: list[torch.device] = []
         self.alpha_vectors()  # packs what is still a float
         self._handle: RemovableHandle | None = None
+        self._start_handle: RemovableHandle | None = None
 
     def covered_layers(self) -> list[Layer]:
         """Give the layers that the scheduler acts on, pinned ones included."""
@@ -114,13 +117,18 @@ class AlphaScheduler:
         """
         if self._handle is None:
             self._handle = self.optimizer.register_step_post_hook(self._after_step)
+            self._start_handle = self.optimizer.register_step_pre_hook(self._before_step)
         return self
+
+    def start_once(self) -> None:
+        """Set α by the first gradients, once: a hook for subclasses, called before each step."""
 
     def detach(self) -> None:
         """Undo :meth:`attach`."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        for handle in (self._handle, self._start_handle):
+            if handle is not None:
+                handle.remove()
+        self._handle = self._start_handle = None
 
     def state_dict(self) -> dict[str, Any]:
         """Give a copy of everything but the optimizer and the hook; the optimizer saves α."""
@@ -175,6 +183,9 @@ class AlphaScheduler:
             if found_inf is not None:
                 free = free & (found_inf.to(free.device) == 0)
             alpha.copy_(torch.where(free, new, alpha))
+
+    def _before_step(self, optimizer: object, args: object, kwargs: object) -> None:
+        self.start_once()
 
     def _after_step(self, optimizer: object, args: object, kwargs: object) -> None:
         if not self.optimizer.rehearsed:

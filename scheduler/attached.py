@@ -94,10 +94,9 @@ class AttachedSchedulers:
             writer.detach()
 
     def start_once(self) -> None:
-        """Call :meth:`SaturationScheduler.start_once` of those that have it."""
+        """Let each scheduler set α by the first gradients."""
         for scheduler in self.schedulers.values():
-            if isinstance(scheduler, SaturationScheduler):
-                scheduler.start_once()
+            scheduler.start_once()
 
     def metrics(self) -> dict[str, float]:
         """Give :func:`alpha_metrics` of all optimizers."""

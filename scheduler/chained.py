@@ -58,6 +58,11 @@ class ChainedAlpha(AlphaScheduler):
         """Give α as the schedulers left it."""
         return self.alpha_vectors()
 
+    def start_once(self) -> None:
+        """Let each scheduler set α by the first gradients."""
+        for scheduler in self.schedulers:
+            scheduler.start_once()
+
     def _advance(self) -> None:
         for scheduler in self.schedulers:
             scheduler.step()

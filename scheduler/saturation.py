@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
 from alphagrad.optim import AlphaGrad, layer_sizes, native
 from alphagrad.optim.rehearsal import is_rehearsal
@@ -39,7 +38,7 @@ class SaturationScheduler(AlphaScheduler):
         k_min: lower bound of α/√d (default: 0.01).
         k_max: upper bound of α/√d (default: 100.0).
         min_numel: a layer of fewer entries follows the S of its whole group, since its own is
-            a noisy count of few; 1 lets each layer follow its own (default: 256).
+            a noisy count of few; 1 lets each layer follow its own (default: 32).
         start: ``"quantile"`` for that start, or ``"keep"`` to go on from the α that is there
             (default: ``"quantile"``).
         layers: glob of the layers to act on (default: all).
@@ -68,7 +67,6 @@ class SaturationScheduler(AlphaScheduler):
         "_roots",
         "_small",
         "_covered",
-        "_start_handle",
         "_own",
         "_fixed_numbers",
     }
@@ -83,7 +81,7 @@ class SaturationScheduler(AlphaScheduler):
         max_log_step: float = 0.5,
         k_min: float = 0.01,
         k_max: float = 100.0,
-        min_numel: int = 256,
+        min_numel: int = 32,
         start: Literal["quantile", "keep"] = "quantile",
         layers: str = "*",
     ) -> None:
@@ -100,7 +98,6 @@ class SaturationScheduler(AlphaScheduler):
         self.tau = float(tau)
         self.k_min, self.k_max, self.min_numel = k_min, k_max, min_numel
         self._started = start == "keep"
-        self._start_handle: RemovableHandle | None = None
         self._active: list[Tensor] = []
         self._roots: list[Tensor] = []
         self._small: list[Tensor | None] = []
@@ -109,19 +106,6 @@ class SaturationScheduler(AlphaScheduler):
         self._fixed_numbers: tuple[Band, BandRule, native.BandNumbers] | None = None
         super().__init__(optimizer, layers=layers)
         self._refresh()
-
-    def attach(self) -> Self:
-        """Follow every step of the optimizer, and set α before the first; see the base class."""
-        if self._start_handle is None:
-            self._start_handle = self.optimizer.register_step_pre_hook(self._before_step)
-        return super().attach()
-
-    def detach(self) -> None:
-        """Undo :meth:`attach`."""
-        if self._start_handle is not None:
-            self._start_handle.remove()
-            self._start_handle = None
-        super().detach()
 
     @torch.no_grad()
     def start(self) -> None:
@@ -226,6 +210,3 @@ class SaturationScheduler(AlphaScheduler):
     def _set_tau(self) -> None:
         for g in self._covered:
             self.optimizer.param_groups[g]["tau"] = self.tau
-
-    def _before_step(self, optimizer: object, args: object, kwargs: object) -> None:
-        self.start_once()

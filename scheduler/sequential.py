@@ -68,6 +68,10 @@ class SequentialAlpha(AlphaScheduler):
         """Give α as the scheduler at work left it."""
         return self.alpha_vectors()
 
+    def start_once(self) -> None:
+        """Let the scheduler at work set α by the first gradients that it sees."""
+        self.current.start_once()
+
     def _advance(self) -> None:
         index = bisect_right(self.milestones, self.last_step - 1)
         if index != self._index:

@@ -1,6 +1,6 @@
 """From parameters to an optimizer, with its α scheduler where the α rule has one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -10,13 +10,29 @@ import torch._dynamo
 from torch import nn
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import SaturationScheduler
+from alphagrad.scheduler import (
+    AlphaScheduler,
+    ChainedAlpha,
+    CosineAlpha,
+    ExponentialAlpha,
+    LinearAlpha,
+    MixScheduler,
+    SaturationScheduler,
+)
 from alphagrad.studies.params import OptimizerParams
+
+# By alpha_rule. AlphaGrad itself holds a constant α, and k·√d where α is none.
+SCHEDULERS: dict[str, Callable[..., AlphaScheduler]] = {
+    "saturation": SaturationScheduler,
+    "linear": LinearAlpha,
+    "cosine": CosineAlpha,
+    "exponential": ExponentialAlpha,
+}
 
 
 def build_optimizer(
     params: OptimizerParams, named_parameters: Iterable[tuple[str, nn.Parameter]]
-) -> tuple[torch.optim.Optimizer, SaturationScheduler | None]:
+) -> tuple[torch.optim.Optimizer, AlphaScheduler | None]:
     """Builds the optimizer that a task's parameters ask for.
 
     Args:
@@ -41,10 +57,18 @@ def build_optimizer(
         k=params.k,
         momentum=params.momentum,
         eps=params.eps,
+        mix=params.mix,
     )
-    if params.alpha_rule != "saturation":
-        # alpha is None under "sqrt_d", which AlphaGrad itself reads as k·√d per tensor.
+    schedulers: list[AlphaScheduler] = []
+    if params.alpha_rule in SCHEDULERS:
+        make = SCHEDULERS[params.alpha_rule]
+        schedulers.append(make(optimizer, **params.scheduler_arguments()))
+    if params.mix_end is not None:
+        steps = params.mix_total_steps or 1000
+        schedulers.append(
+            MixScheduler(optimizer, start=params.mix, end=params.mix_end, total_steps=steps)
+        )
+    if not schedulers:
         return optimizer, None
-    scheduler = SaturationScheduler(optimizer)
-    scheduler.attach()
-    return optimizer, scheduler
+    scheduler = schedulers[0] if len(schedulers) == 1 else ChainedAlpha(schedulers)
+    return optimizer, scheduler.attach()

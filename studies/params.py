@@ -5,10 +5,12 @@ Only pydantic is imported here, so a server can list and validate parameters wit
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from alphagrad.studies.scheduler_params import SchedulerParams
 
 
-class OptimizerParams(BaseModel):
+class OptimizerParams(SchedulerParams):
     """Which optimizer a task trains with, and how its α is chosen.
 
     Unknown names, out-of-range values and combinations without effect raise
@@ -20,11 +22,6 @@ class OptimizerParams(BaseModel):
 
     optimizer: Literal["alphagrad", "adam"] = Field(
         default="alphagrad", description="the optimizer that trains the network"
-    )
-    alpha_rule: Literal["constant", "sqrt_d", "saturation"] = Field(
-        default="constant",
-        description="constant: alpha as given; sqrt_d: k·√d for each tensor of d elements; "
-        "saturation: starts at k·√d, then holds each layer's saturation in [0.05, 0.25]",
     )
     alpha: float | None = Field(
         default=None,
@@ -51,7 +48,7 @@ class OptimizerParams(BaseModel):
     def _alpha_has_effect(self) -> Self:
         if self.alpha is not None and self.optimizer != "alphagrad":
             raise ValueError(f"alpha={self.alpha} has no effect with optimizer={self.optimizer!r}")
-        if self.alpha is not None and self.alpha_rule != "constant":
+        if self.alpha is not None and self.alpha_rule in ("sqrt_d", "saturation"):
             raise ValueError(
                 f"alpha={self.alpha} has no effect with alpha_rule={self.alpha_rule!r}; "
                 "leave it out, or set alpha_rule='constant'"

@@ -39,18 +39,18 @@ def test_made_after_the_optimizers_state_is_loaded_it_goes_on_identically(factor
 
 def test_the_first_step_after_loading_rounds_like_any_other() -> None:
     def many() -> AlphaGrad:
-        return AlphaGrad((f"{n}", torch.zeros(n)) for n in range(20, 700, 17))
+        return AlphaGrad((f"{n}", torch.zeros(n)) for n in range(1, 900, 2))
 
     optimizer = many()
     attached = AttachedSchedulers({"one": optimizer}, feedback)
-    seen = train(optimizer, range(2))
+    seen = train(optimizer, range(1))
     state, states = copy.deepcopy(optimizer.state_dict()), attached.state_dict()
-    expected = train(optimizer, range(2, 4))
+    expected = train(optimizer, range(1, 4))
     assert seen[-1] != expected[0]
     resumed = many()
     resumed.load_state_dict(state)
     AttachedSchedulers({"one": resumed}, feedback, states=states)
-    assert train(resumed, range(2, 4)) == expected
+    assert train(resumed, range(1, 4)) == expected
 
 
 def test_wrapped_optimizers_are_found_and_others_let_be() -> None:

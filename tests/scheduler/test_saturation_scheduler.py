@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import Band, BandSchedule, SaturationScheduler
+from alphagrad.scheduler import Band, BandSchedule, ChainedAlpha, SaturationScheduler
 
 D = 4096
 MIDDLE = math.sqrt(0.05 * 0.25)
@@ -155,6 +155,16 @@ def test_the_start_is_made_once_and_leaves_pins_and_other_layers_alone() -> None
     assert optimizer.alphas()["a"] > 1000.0  # moved step by step, not set anew
 
 
+def test_a_chain_starts_from_the_gradients_too() -> None:
+    torch.manual_seed(0)
+    weight = torch.zeros(D, requires_grad=True)
+    optimizer = AlphaGrad([("w", weight)], alpha=7.0)
+    ChainedAlpha([SaturationScheduler(optimizer)]).attach()
+    weight.grad = torch.randn(D)
+    optimizer.step()
+    assert optimizer.saturation()["w"] == pytest.approx(MIDDLE, abs=0.02)
+
+
 @pytest.mark.parametrize("norm", ["tensor", "group"])
 def test_the_start_samples_large_tensors(norm: Any) -> None:
     torch.manual_seed(0)
@@ -169,7 +179,7 @@ def test_the_start_samples_large_tensors(norm: Any) -> None:
 
 def test_small_layers_follow_the_group() -> None:
     torch.manual_seed(0)
-    sizes = {"w": 4096, "bias": 64, "one": 1}
+    sizes = {"w": 4096, "bias": 24, "one": 1}
     params = {name: torch.zeros(size, requires_grad=True) for name, size in sizes.items()}
     optimizer = AlphaGrad(params.items())
     SaturationScheduler(optimizer).attach()

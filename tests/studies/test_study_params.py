@@ -14,7 +14,11 @@ from alphagrad.studies.params import DigitsParams, DQNParams, OptimizerParams
         ("alpha", -3.0),
         ("alpha", float("nan")),
         ("alpha", float("inf")),
-        ("alpha_rule", "cosine"),
+        ("alpha_rule", "plateau"),
+        ("alpha_gamma", 0.9),
+        ("alpha_band_low", 1.0),
+        ("mix", 1.5),
+        ("mix_total_steps", 10),
         ("batch_size", 0),
         ("buffer_size", 0),
         ("checkpoint_interval", 0),
@@ -60,6 +64,13 @@ def test_digits_rejects_and_names_the_field(field: str, value: object) -> None:
 def test_an_alpha_without_effect_is_an_error(other: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=r"alpha=93\.0 has no effect"):
         OptimizerParams.model_validate({"alpha": 93.0, **other})
+
+
+def test_an_argument_of_another_rule_is_an_error_that_names_those_it_takes() -> None:
+    with pytest.raises(ValidationError, match=r"alpha_gamma=0\.9 has no effect .* alpha_total_st"):
+        OptimizerParams.model_validate({"alpha_rule": "linear", "alpha_gamma": 0.9})
+    with pytest.raises(ValidationError, match=r"alpha_band_low=0\.3 must be below .*=0\.25"):
+        OptimizerParams.model_validate({"alpha_rule": "saturation", "alpha_band_low": 0.3})
 
 
 def test_training_has_to_begin() -> None:

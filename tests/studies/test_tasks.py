@@ -37,6 +37,10 @@ OPTIMIZERS = [
     pytest.param({"alpha": 50.0}, id="alpha"),
     pytest.param({"alpha_rule": "sqrt_d", "momentum": 0.0}, id="sqrt_d"),
     pytest.param({"alpha_rule": "saturation"}, id="saturation"),
+    pytest.param({"alpha_rule": "saturation", "alpha_gain": 1.0, "mix_end": 0.5}, id="chained"),
+    pytest.param({"alpha_rule": "linear", "alpha": 30.0, "alpha_total_steps": 50}, id="linear"),
+    pytest.param({"alpha_rule": "cosine", "alpha_period": 20, "alpha_restarts": True}, id="cosine"),
+    pytest.param({"alpha_rule": "exponential", "alpha_gamma": 0.99}, id="exponential"),
 ]
 
 

@@ -53,9 +53,10 @@ class LayerMath:
             counts: its number of non-zero entries.
         """
         rule = self.rule
-        squares = [size.to(self.dtype).square() for size in sizes]
         # A missing gradient counts as -1 here, so that no index has to go to the device.
-        square, self.count = self._total(self._stack(squares), self._stack(counts, missing=-1.0))
+        square, self.count = self._total(
+            self._stack(sizes).square(), self._stack(counts, missing=-1.0)
+        )
         self.finite = square < torch.inf  # one comparison rejects inf and NaN
         self.live = self.finite & (self.count > 0)
         if rule.found_inf is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,17 +30,17 @@ def multi_tensor_alphagrad(
         layers.record([])
         return
     work = [g.to(dtype) for g in grads]
-    scales = layers.scales(_norms(work), _count_signs(torch._foreach_sign(work)))
+    # In float64, because the squares of float32 end at 1e-23 and 1e19.
+    scales = layers.scales(torch._foreach_norm(work, 2, layers.dtype), _count_nonzero(work))
     xs = torch._foreach_mul(work, scales)
     for x in xs:
         x.nan_to_num_(0.0)  # a non-finite gradient times its scale of 0 is NaN
     over = torch._foreach_abs(xs)
     torch._foreach_sub_(over, rule.tau)
     torch._foreach_clamp_min_(over, 0.0)
-    torch._foreach_sign_(over)
     us = _shaped(xs, layers, rule)
     squares = [norm.square() for norm in torch._foreach_norm(us)] if rule.unit_rms else []
-    factors = layers.record(_count_signs(over), squares)
+    factors = layers.record(_count_nonzero(over), squares)
     if factors:
         torch._foreach_mul_(us, factors)
     torch._foreach_mul_(us, rule.lr)
@@ -47,18 +49,11 @@ def multi_tensor_alphagrad(
     _move(params, us, layers, rule)
 
 
-def _norms(grads: list[Tensor]) -> list[Tensor]:
-    """Give ‖g‖₂ per tensor, whatever the magnitude: squares of float32 end at 1e-23 and 1e19."""
-    tops = torch._foreach_norm(grads, torch.inf)
-    torch._foreach_clamp_min_(tops, torch.finfo(grads[0].dtype).tiny)
-    norms = torch._foreach_norm(torch._foreach_div(grads, tops))
-    wide = torch.float64 if grads[0].device.type != "mps" else torch.float32
-    return [norm.to(wide) * top for norm, top in zip(norms, tops, strict=True)]
-
-
-def _count_signs(signs: list[Tensor] | tuple[Tensor, ...]) -> list[Tensor]:
+def _count_nonzero(tensors: Sequence[Tensor]) -> list[Tensor]:
+    if tensors[0].is_cpu:
+        return [torch.count_nonzero(t) for t in tensors]
     # The sum of the signs' magnitudes counts: the 1-norm is fused on CUDA, the 0-norm is not.
-    return list(torch._foreach_norm(signs, 1))
+    return list(torch._foreach_norm(torch._foreach_sign(tensors), 1))
 
 
 def _shaped(xs: list[Tensor] | tuple[Tensor, ...], layers: LayerMath, rule: Rule) -> list[Tensor]:

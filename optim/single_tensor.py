@@ -25,7 +25,9 @@ def single_tensor_alphagrad(
     """
     dtype = rule.dtype
     grads = [g.to(dtype) for g in grads]
-    scales = layers.scales([_norm(g) for g in grads], [torch.count_nonzero(g) for g in grads])
+    # In float64, because the squares of float32 end at 1e-23 and 1e19.
+    norms = [vector_norm(g, dtype=layers.dtype) for g in grads]
+    scales = layers.scales(norms, [torch.count_nonzero(g) for g in grads])
     shape = _Shape(layers, rule)
 
     def tanh_input(i: int) -> Tensor:
@@ -66,16 +68,6 @@ def single_tensor_alphagrad(
         p.copy_(stochastic_round(moved, p.dtype) if rule.stochastic_rounding else moved)
     if not rule.unit_rms:
         layers.record(hits)
-
-
-def _norm(g: Tensor) -> Tensor:
-    """Give ‖g‖₂, whatever the magnitude: the squares of float32 end at 1e-23 and 1e19."""
-    top = vector_norm(g.detach(), torch.inf)
-    tiny = torch.finfo(g.dtype).tiny
-    top = top.clamp_min(tiny)
-    wide = torch.float64 if g.device.type != "mps" else g.dtype
-    norm: Tensor = vector_norm(g / top).to(wide) * top
-    return norm
 
 
 class _Shape:

@@ -56,7 +56,7 @@ def scheduled(named: Named, lr: float) -> AlphaGrad:
 
 def dynag(named: Named, lr: float) -> AlphaGrad:
     """AlphaGrad under DynAG's rule."""
-    optimizer = alphagrad(named, lr)
+    optimizer = alphagrad(named, lr, tau=DynAG.TAU)
     DynAG(optimizer, total=sum(p.numel() for _, p in named)).attach()
     return optimizer
 

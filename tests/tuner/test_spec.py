@@ -139,7 +139,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_an_unknown_parameter_lists_the_known_ones() -> None:
-    with pytest.raises(SpecError, match=r"dqn has no such parameter; it has: alpha, alpha_rule"):
+    with pytest.raises(SpecError, match=r"dqn has no such parameter; it has: alpha, alpha_band"):
         parse_spec(BODY | {"params": {"alhpa": 3.0}})
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -49,7 +47,7 @@ def multi_tensor_alphagrad(
     _move(params, us, layers, rule)
 
 
-def _count_nonzero(tensors: Sequence[Tensor]) -> list[Tensor]:
+def _count_nonzero(tensors: list[Tensor] | tuple[Tensor, ...]) -> list[Tensor]:
     if tensors[0].is_cpu:
         return [torch.count_nonzero(t) for t in tensors]
     # The sum of the signs' magnitudes counts: the 1-norm is fused on CUDA, the 0-norm is not.

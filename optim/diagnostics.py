@@ -12,6 +12,7 @@ from torch.linalg import vector_norm
 from alphagrad.optim.alpha_grad import AlphaGrad
 from alphagrad.optim.layers import Layer, find_layers, match_layers
 from alphagrad.optim.packed import knob_vector
+from alphagrad.optim.rule import as_real
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,7 @@ def _tanh_input(optimizer: AlphaGrad, layer: Layer) -> Tensor | None:
     grads = [p.grad for p in group["params"][layer.index] if p.grad is not None]
     if not grads:
         return None
-    real = [torch.view_as_real(g) if g.is_complex() else g for g in grads]
-    flat = torch.cat([g.reshape(-1).to(torch.float32) for g in real])
+    flat = torch.cat([as_real(g).reshape(-1).to(torch.float32) for g in grads])
     norm = vector_norm(flat, dtype=torch.float64)
     if not 0 < norm.item() < math.inf:
         return None

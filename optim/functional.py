@@ -11,7 +11,7 @@ from torch.compiler import is_compiling
 from alphagrad.optim import native, triton_update
 from alphagrad.optim.layer_math import LayerMath
 from alphagrad.optim.multi_tensor import multi_tensor_alphagrad
-from alphagrad.optim.rule import Rule, working_dtype
+from alphagrad.optim.rule import Rule, as_real, working_dtype
 from alphagrad.optim.sharded import is_sharded, local_parts
 from alphagrad.optim.single_tensor import single_tensor_alphagrad
 
@@ -135,9 +135,9 @@ def alphagrad(
         reduce = None
         if is_sharded(params) or is_sharded(grads):
             params, grads, momentum_buffers, reduce = local_parts(params, grads, momentum_buffers)
-        params = [_as_real(p) for p in params]
-        grads = [None if g is None else _as_real(g) for g in grads]
-        buffers = [None if b is None else _as_real(b) for b in momentum_buffers]
+        params = [as_real(p) for p in params]
+        grads = [None if g is None else as_real(g) for g in grads]
+        buffers = [None if b is None else as_real(b) for b in momentum_buffers]
         rule = Rule(
             alpha=alpha,
             beta=beta,
@@ -162,8 +162,8 @@ def alphagrad(
         layers = LayerMath(rule, grads, saturation, skipped, reduce)
         present = (
             [params[i] for i in layers.present],
-            [g for g in grads if g is not None and g.numel() > 0],
-            _pick_buffers(buffers, layers.present),
+            _pick(grads, layers.present, "grads"),
+            _pick(buffers, layers.present, "momentum_buffers") if buffers else [],
         )
         update = _choose(present, foreach=foreach, fused=fused)
         update(*present, layers, rule)
@@ -191,13 +191,9 @@ def _draw_seed() -> int:
     return int(torch.randint(2**62, ()).item())
 
 
-def _as_real(t: Tensor) -> Tensor:
-    return torch.view_as_real(t) if t.is_complex() else t
-
-
-def _pick_buffers(buffers: Sequence[Tensor | None], present: list[int]) -> list[Tensor]:
-    picked = [buffers[i] for i in present] if buffers else []
-    found = [b for b in picked if b is not None]
+def _pick(tensors: Sequence[Tensor | None], present: list[int], name: str) -> list[Tensor]:
+    picked = [tensors[i] for i in present]
+    found = [t for t in picked if t is not None]
     if len(found) < len(picked):
-        raise ValueError(f"Invalid momentum_buffers: {len(picked) - len(found)} missing, must be 0")
+        raise ValueError(f"Invalid {name}: {len(picked) - len(found)} missing, must be 0")
     return found

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-# Bits of float32's mantissa that the type does not keep, and the smallest normal number's exponent.
+# Bits of float32's mantissa that the type does not keep.
 _DROPPED = {torch.bfloat16: 16, torch.float16: 13}
 
 

@@ -60,3 +60,8 @@ def working_dtype(params: Sequence[Tensor]) -> torch.dtype:
     """Give the type that a group is computed in: float32, or float64 when a tensor has it."""
     wide = any(p.dtype == torch.float64 for p in params)
     return torch.float64 if wide else torch.float32
+
+
+def as_real(t: Tensor) -> Tensor:
+    """Give what a step computes on: a complex tensor's real and imaginary parts, as a view."""
+    return torch.view_as_real(t) if t.is_complex() else t

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from alphagrad.optim import layer_sizes
+from alphagrad.optim.rule import as_real
 from alphagrad.optim.sharded import local_parts
 
 # torch.quantile stops at 2**24 elements, and sorting that many would be slow.
@@ -78,7 +79,7 @@ def quantile_alpha(
 
 def _quantile(g: Tensor, q: float) -> Tensor:
     """Give the q-quantile of the magnitudes of the non-zero entries, from a sample of them."""
-    entries = (torch.view_as_real(g) if g.is_complex() else g).reshape(-1)
+    entries = as_real(g).reshape(-1)
     # An odd stride does not keep to the columns of a matrix whose width is even.
     stride = max(entries.numel() // SAMPLES, 1) | 1
     sample = entries[::stride].abs().to(torch.float32)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alphagrad.studies.optimizers import build_optimizer
-from alphagrad.studies.params import DigitsParams
+from alphagrad.studies.digits_params import DigitsParams
 from alphagrad.tuner import Trial, TrialPruned
 
 VALIDATION_IMAGES = 360  # of 1,797: a fifth

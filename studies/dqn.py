@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from alphagrad.studies.optimizers import build_optimizer
-from alphagrad.studies.params import DQNParams
+from alphagrad.studies.dqn_params import DQNParams
 from alphagrad.studies.replay import ReplayBuffer
 from alphagrad.tuner import Trial, TrialPruned
 

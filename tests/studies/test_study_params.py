@@ -4,7 +4,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from alphagrad.studies.params import DigitsParams, DQNParams, OptimizerParams
+from alphagrad.studies.digits_params import DigitsParams
+from alphagrad.studies.dqn_params import DQNParams
+from alphagrad.studies.params import OptimizerParams
 
 
 @pytest.mark.parametrize(

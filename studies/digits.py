@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alphagrad.studies.optimizers import build_optimizer
 from alphagrad.studies.digits_params import DigitsParams
+from alphagrad.studies.optimizers import build_optimizer
 from alphagrad.tuner import Trial, TrialPruned
 
 VALIDATION_IMAGES = 360  # of 1,797: a fifth

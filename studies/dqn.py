@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from alphagrad.studies.optimizers import build_optimizer
 from alphagrad.studies.dqn_params import DQNParams
+from alphagrad.studies.optimizers import build_optimizer
 from alphagrad.studies.replay import ReplayBuffer
 from alphagrad.tuner import Trial, TrialPruned
 

@@ -184,6 +184,29 @@ def stop(
 
 
 @app.command()
+def metrics(
+    study: StudyName,
+    number: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="The trial's number.")],
+    name: Annotated[
+        list[str] | None, typer.Option(help="A metric; can be given again. [default: all]")
+    ] = None,
+    url: Url = None,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print what a trial recorded, as CSV: of each metric at most 20,000 values."""
+    from alphagrad import display
+
+    with _client(url, home, database_url) as client:
+        found = client.metrics(study, number, names=name or (), max_steps=20_000)["metrics"]
+        if absent := [one for one, series in found.items() if not series["steps"]]:
+            known = ", ".join(client.metrics(study, number, max_steps=2)["metrics"]) or "no metrics"
+            message = f"trial {number} of {study} has no {', '.join(absent)}; it recorded {known}"
+            raise typer.BadParameter(message)
+    display.write_metrics(found, sys.stdout)
+
+
+@app.command()
 def plot(
     trace: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="CSV of an AlphaTraceWriter.")

@@ -1,12 +1,13 @@
-"""What the command line draws: progress of a study, tables of studies and trials."""
+"""What the command line shows: progress of a study, tables of studies and trials, metrics."""
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -98,6 +99,23 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             Text(trial["error"] or ""),
         )
     return table
+
+
+def write_metrics(metrics: Mapping[str, Any], out: TextIO) -> None:
+    """Write a trial's metrics as CSV: a line per value, empty where it is NaN or infinite.
+
+    Example:
+        >>> import sys
+        >>> write_metrics({"loss": {"steps": [1, 2], "values": [0.5, None]}}, sys.stdout)
+        step,name,value
+        1,loss,0.5
+        2,loss,
+    """
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["step", "name", "value"])
+    for name, series in metrics.items():
+        pairs = zip(series["steps"], series["values"], strict=True)
+        writer.writerows([step, name, value] for step, value in pairs)
 
 
 def searched_params(study: Mapping[str, Any]) -> list[str]:

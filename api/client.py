@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -65,6 +65,20 @@ class Client:
     def trials(self, study: str) -> Iterator[dict[str, Any]]:
         """A study's trials by number."""
         return self._pages(f"/v1/studies/{quote(study, safe='')}/trials")
+
+    def metrics(
+        self, study: str, number: int, *, names: Sequence[str] = (), max_steps: int = 2000
+    ) -> dict[str, Any]:
+        """What a trial recorded: ``{"metrics": {name: {"steps": […], "values": […]}}}``.
+
+        Args:
+            study: the study's name.
+            number: the trial's number.
+            names: the metrics wanted; all by default.
+            max_steps: each metric is thinned to so many values, from 2 to 20,000.
+        """
+        path = f"/v1/studies/{quote(study, safe='')}/trials/{number}/metrics"
+        return self._call("GET", path, params={"names": list(names), "max_steps": max_steps})
 
     def stop(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study."""

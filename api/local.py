@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from alphagrad.api.models import StudyOut, TrialOut
+from alphagrad.api.models import MetricsOut, StudyOut, TrialOut
 from alphagrad.tuner import parse_spec, study_store
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -59,6 +60,14 @@ class LocalClient:
         while page := study_store.list_trials(self._database, study, after=after, limit=PAGE):
             yield from (TrialOut.of(row).model_dump(mode="json") for row in page)
             after = page[-1].number or 0
+
+    def metrics(
+        self, study: str, number: int, *, names: Sequence[str] = (), max_steps: int = 2000
+    ) -> dict[str, Any]:
+        """What a trial recorded."""
+        trial = study_store.get_trial(self._database, study, number)
+        found = read_metrics(self._database, trial, names or None, max_steps)
+        return MetricsOut.of(found).model_dump(mode="json")
 
     def stop(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.errors import FieldError, SpecError
+from alphagrad.tuner.metrics import MAX_NAME, Series
 from alphagrad.tuner.models import KnobRow, TrialRow
 from alphagrad.tuner.study_store import StudyStatus
 from alphagrad.tuner.text import Text
 from alphagrad.tuner.traces import AlphaTrace
 
 Item = TypeVar("Item")
+MetricName = Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
 
 
 class Page(BaseModel, Generic[Item]):
@@ -40,6 +44,7 @@ class TrialOut(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     layers: list[str] | None = Field(description="the layers of its alpha trace")
+    metrics: list[str] | None = Field(description="the names of its metrics")
 
     @classmethod
     def of(cls, row: TrialRow) -> Self:
@@ -56,6 +61,7 @@ class TrialOut(BaseModel):
             started_at=timestamp(row.started_at),
             finished_at=timestamp(row.finished_at),
             layers=row.layers,
+            metrics=row.metrics,
         )
 
 
@@ -110,6 +116,29 @@ class AlphaTraceOut(BaseModel):
             steps=trace.steps,
             alpha=_rows(trace.alpha),
             saturation=_rows(trace.saturation),
+        )
+
+
+class SeriesOut(BaseModel):
+    """One metric over a trial's steps; null is NaN or infinite."""
+
+    steps: list[int]
+    values: list[float | None]
+
+
+class MetricsOut(BaseModel):
+    """The metrics of a trial by name."""
+
+    metrics: dict[str, SeriesOut]
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Series]) -> Self:
+        """From what was read."""
+        return cls(
+            metrics={
+                name: SeriesOut(steps=steps.tolist(), values=_finite(values))
+                for name, (steps, values) in metrics.items()
+            }
         )
 
 
@@ -188,3 +217,7 @@ def _rows(values: NDArray[np.float32]) -> list[list[float | None]]:
     rows[np.isnan(values)] = None
     listed: list[list[float | None]] = rows.tolist()
     return listed
+
+
+def _finite(values: NDArray[np.float64]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]

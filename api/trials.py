@@ -1,4 +1,4 @@
-"""``/v1/studies/{name}/trials``: read trials and their α traces, turn the knob."""
+"""``/v1/studies/{name}/trials``: read trials, their α traces and metrics, turn the knob."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from alphagrad.api.models import (
     AlphaPatch,
     AlphaTraceOut,
     KnobOut,
+    MetricName,
+    MetricsOut,
     Page,
     TrialOut,
     decode_token,
     encode_token,
 )
-from alphagrad.tuner import knobs, study_store, traces
+from alphagrad.tuner import knobs, metrics, study_store, traces
 
 router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
 Number = Annotated[int, Path(ge=0, lt=2**31)]
+MaxSteps = Annotated[int, Query(ge=2, le=20_000)]
 
 
 @router.get("")
@@ -46,14 +49,27 @@ def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
 
 @router.get("/{number}/alpha")
 def read_alpha(
-    name: str,
-    number: Number,
-    database: DatabaseDep,
-    max_steps: Annotated[int, Query(ge=2, le=20_000)] = 2000,
+    name: str, number: Number, database: DatabaseDep, max_steps: MaxSteps = 2000
 ) -> AlphaTraceOut:
     """α and saturation of every layer over the trial's steps, thinned to ``max_steps`` rows."""
     trial = study_store.get_trial(database, name, number)
     return AlphaTraceOut.of(traces.read_trace(database, trial, max_steps=max_steps))
+
+
+@router.get("/{number}/metrics")
+def read_metrics(
+    name: str,
+    number: Number,
+    database: DatabaseDep,
+    names: Annotated[list[MetricName] | None, Query()] = None,
+    max_steps: MaxSteps = 2000,
+) -> MetricsOut:
+    """What the trial recorded, each metric thinned to ``max_steps`` values.
+
+    ``names`` may be given several times; without it come all. One not recorded (yet) is empty.
+    """
+    trial = study_store.get_trial(database, name, number)
+    return MetricsOut.of(metrics.read_metrics(database, trial, names, max_steps))
 
 
 @router.patch("/{number}/alpha", status_code=202)

@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from alphagrad.optim import AlphaGrad
 from alphagrad.optim.layers import matching_layers
-from alphagrad.scheduler import AlphaScheduler, Band, SaturationScheduler
+from alphagrad.scheduler import AlphaScheduler, Band, DynAGAlpha, SaturationScheduler
 from alphagrad.scheduler.quantile_start import quantile_alpha
 
 BAND = Band(0.05, 0.25)
 TAU = 2.5
-
-
-class DynAG(AlphaScheduler):
-    r"""The rule of the paper's author in his later optimizer.
-
-    α̂ = κ·(‖g‖+ε)/(σ+ε)·(d/D)^β·(p*/(S+ε))^η', and α ← (1−ρ)α + ρα̂ at each step, with κ = τ/Z for
-    p* and D the number of the model's parameters.
-
-    Args:
-        optimizer: its groups' ``tau`` should be the rule's own τ, 1.25.
-        total: D.
-        every: steps from one measurement of S to the next; the rule uses the last one at each step.
-    """
-
-    TARGET, POWER, SIZE_POWER, RATE, EPS, TAU = 0.1, 0.3, 1 / 3, 0.1, 1e-8, 1.25
-    KAPPA = TAU / -NormalDist().inv_cdf(TARGET / 2)
-
-    def __init__(self, optimizer: AlphaGrad, *, total: int, every: int = 10) -> None:
-        super().__init__(optimizer)
-        self.total, self.every = total, every
-        self.measured: list[Tensor] = []
-
-    def get_alpha(self) -> list[Tensor]:
-        """Give α after one step of the rule."""
-        groups = self.optimizer.param_groups
-        if self.last_step % self.every == 1 or self.every == 1:
-            self.measured = [group["saturation"].clone() for group in groups]
-        return [
-            torch.lerp(alpha, self.wanted(group["params"], s), self.RATE)
-            for group, alpha, s in zip(groups, self.alpha_vectors(), self.measured, strict=True)
-        ]
-
-    def wanted(self, params: list[Tensor], s: Tensor) -> Tensor:
-        """Give α̂; where no S was measured, as if it were the wanted one."""
-        grads = [p.grad for p in params if p.grad is not None]
-        norms = torch.stack([vector_norm(g) for g in grads])
-        deviations = torch.stack([g.std(correction=0) for g in grads])
-        sizes = torch.tensor([g.numel() / self.total for g in grads])
-        shape = (norms + self.EPS) / (deviations + self.EPS) * sizes**self.SIZE_POWER
-        pull = (self.TARGET / (s.nan_to_num(self.TARGET) + self.EPS)) ** self.POWER
-        return self.KAPPA * shape * pull
+DYNAG_TAU = 1.25
 
 
 class Multiplicative(AlphaScheduler):
@@ -146,6 +105,11 @@ def attach_ours(optimizer: AlphaGrad, _: int, *, band: Band = BAND, **options: A
             SaturationScheduler(optimizer, band, layers=layers, **chosen).attach()
 
 
+def dynag(optimizer: AlphaGrad, *, total: int) -> None:
+    """Attach DynAG's rule as it is in DynAG, without a bound; ``total`` is its D."""
+    DynAGAlpha(optimizer, total=total, tau=DYNAG_TAU, k_max=math.inf).attach()
+
+
 def ours(title: str, **options: Any) -> Rule:
     """SaturationScheduler with options that are not its defaults."""
     return Rule(title, partial(attach_ours, **options))
@@ -153,7 +117,7 @@ def ours(title: str, **options: Any) -> Rule:
 
 RULES = {
     "ours": ours("SaturationScheduler"),
-    "dynag": Rule("DynAG", lambda o, total: DynAG(o, total=total).attach(), DynAG.TAU),
+    "dynag": Rule("DynAG", lambda o, total: dynag(o, total=total), DYNAG_TAU),
     "multiplicative": Rule("± 2 %", lambda o, _: Multiplicative(o).attach()),
     "exact": Rule("exact quantile", lambda o, _: ExactQuantile(o).attach()),
 }

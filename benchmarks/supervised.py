@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from control_rules import DynAG
+from control_rules import DYNAG_TAU
+from control_rules import dynag as attach_dynag
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -56,8 +57,8 @@ def scheduled(named: Named, lr: float) -> AlphaGrad:
 
 def dynag(named: Named, lr: float) -> AlphaGrad:
     """AlphaGrad under DynAG's rule."""
-    optimizer = alphagrad(named, lr, tau=DynAG.TAU)
-    DynAG(optimizer, total=sum(p.numel() for _, p in named)).attach()
+    optimizer = alphagrad(named, lr, tau=DYNAG_TAU)
+    attach_dynag(optimizer, total=sum(p.numel() for _, p in named))
     return optimizer
 
 

@@ -8,12 +8,14 @@ from alphagrad.scheduler.chained import ChainedAlpha
 from alphagrad.scheduler.constant import ConstantAlpha
 from alphagrad.scheduler.cosine import CosineAlpha
 from alphagrad.scheduler.csv_trace import CsvTrace
+from alphagrad.scheduler.dynag import DynAGAlpha
 from alphagrad.scheduler.exponential import ExponentialAlpha
 from alphagrad.scheduler.factor import FactorAlpha
 from alphagrad.scheduler.lambda_alpha import LambdaAlpha
 from alphagrad.scheduler.linear import LinearAlpha
 from alphagrad.scheduler.mix import MixScheduler
 from alphagrad.scheduler.plateau import PlateauAlpha
+from alphagrad.scheduler.points import PointCurve
 from alphagrad.scheduler.quantile_start import quantile_alpha
 from alphagrad.scheduler.saturation import SaturationScheduler
 from alphagrad.scheduler.sequential import SequentialAlpha
@@ -30,12 +32,14 @@ __all__ = [
     "ConstantAlpha",
     "CosineAlpha",
     "CsvTrace",
+    "DynAGAlpha",
     "ExponentialAlpha",
     "FactorAlpha",
     "LambdaAlpha",
     "LinearAlpha",
     "MixScheduler",
     "PlateauAlpha",
+    "PointCurve",
     "SaturationScheduler",
     "SequentialAlpha",
     "SqrtDAlpha",

@@ -25,6 +25,7 @@ class AlphaScheduler:
 
     Attributes:
         knob: what it moves: ``"alpha"``, or ``"beta"`` or ``"mix"`` in a subclass that says so.
+        by_metric: whether it moves by what :meth:`observe` tells it; nothing else steps it then.
         optimizer: that optimizer.
         layers: that glob.
         last_step: number of steps so far.
@@ -46,6 +47,7 @@ class AlphaScheduler:
     """
 
     knob: ClassVar[str] = "alpha"
+    by_metric: ClassVar[bool] = False
     _not_saved: ClassVar[frozenset[str]] = frozenset(
         {"optimizer", "_handle", "_start_handle", "_masks", "_devices"}
     )
@@ -104,6 +106,16 @@ class AlphaScheduler:
         self.last_step += 1
         self._advance()
 
+    def observe(self, metric: float) -> None:
+        """Take note of a metric, such as an evaluation's: a hook for subclasses.
+
+        A task's :meth:`alphagrad.tuner.Trial.report` calls it on each watched scheduler. Where
+        several ranks train, give all of them the same metric.
+
+        Args:
+            metric: a Python number.
+        """
+
     @property
     def attached(self) -> bool:
         """Whether each step of the optimizer steps this scheduler."""
@@ -117,11 +129,17 @@ class AlphaScheduler:
         """
         if self._handle is None:
             self._handle = self.optimizer.register_step_post_hook(self._after_step)
-            self._start_handle = self.optimizer.register_step_pre_hook(self._before_step)
+            if self.starts:
+                self._start_handle = self.optimizer.register_step_pre_hook(self._before_step)
         return self
 
     def start_once(self) -> None:
         """Set α by the first gradients, once: a hook for subclasses, called before each step."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether :meth:`start_once` does anything, so that it has to be called."""
+        return type(self).start_once is not AlphaScheduler.start_once
 
     def detach(self) -> None:
         """Undo :meth:`attach`."""

@@ -13,7 +13,8 @@ class ChainedAlpha(AlphaScheduler):
     """Steps several schedulers of one optimizer, one after the other.
 
     Say, one that holds saturation on the weights and one that decays α on the biases; or a curve on
-    top of another, whose factors multiply.
+    top of another, whose factors multiply. One that moves by a metric gets it from :meth:`observe`,
+    and is not stepped.
 
     Args:
         schedulers: at least one, not attached, all of the same optimizer.
@@ -63,9 +64,24 @@ class ChainedAlpha(AlphaScheduler):
         for scheduler in self.schedulers:
             scheduler.start_once()
 
+    @property
+    def starts(self) -> bool:
+        """Whether one of the schedulers does."""
+        return any(scheduler.starts for scheduler in self.schedulers)
+
+    def observe(self, metric: float) -> None:
+        """Tell each scheduler of a metric.
+
+        Args:
+            metric: a Python number.
+        """
+        for scheduler in self.schedulers:
+            scheduler.observe(metric)
+
     def _advance(self) -> None:
         for scheduler in self.schedulers:
-            scheduler.step()
+            if not scheduler.by_metric:
+                scheduler.step()
         super()._advance()
 
     def state_dict(self) -> dict[str, Any]:

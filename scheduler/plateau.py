@@ -1,7 +1,7 @@
 """α by a metric that has stopped improving."""
 
 import math
-from typing import Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
 from torch import Tensor
 
@@ -14,7 +14,8 @@ class PlateauAlpha(AlphaScheduler):
     """Multiplies α by ``factor`` when a metric has stopped improving.
 
     The words are those of torch's ``ReduceLROnPlateau``. Call :meth:`step` with the metric, say
-    after each evaluation; there is nothing to attach.
+    after each evaluation; there is nothing to attach. In a task of a study,
+    :meth:`alphagrad.tuner.Trial.watch` sees to it that each reported value arrives.
 
     Args:
         optimizer: the optimizer whose α to move.
@@ -47,6 +48,8 @@ class PlateauAlpha(AlphaScheduler):
         >>> optimizer.alphas()
         {'0.0': 5.0}
     """
+
+    by_metric: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -102,6 +105,15 @@ class PlateauAlpha(AlphaScheduler):
         if self.num_bad_steps > self.patience:
             self.cooldown_counter, self.num_bad_steps = self.cooldown, 0
             super().step()
+
+    def observe(self, metric: float) -> None:
+        """Call :meth:`step`; a metric from before the optimizer's first step is let pass.
+
+        Args:
+            metric: a Python number.
+        """
+        if self.optimizer.stepped:
+            self.step(metric)
 
     def get_alpha(self) -> list[Tensor]:
         """Give α times the factor, within its bounds; an α beyond a bound is not moved back."""

@@ -14,7 +14,8 @@ from alphagrad.scheduler.resume import Factory, resume
 class SequentialAlpha(AlphaScheduler):
     """Steps one scheduler up to each milestone, then makes the next and steps that.
 
-    A scheduler is made when its turn comes, since making one may set α.
+    A scheduler is made when its turn comes, since making one may set α. One that moves by a metric
+    gets it from :meth:`observe` while its turn lasts, and is not stepped.
 
     Args:
         optimizer: the optimizer whose α to move.
@@ -72,12 +73,21 @@ class SequentialAlpha(AlphaScheduler):
         """Let the scheduler at work set α by the first gradients that it sees."""
         self.current.start_once()
 
+    def observe(self, metric: float) -> None:
+        """Tell the scheduler at work of a metric.
+
+        Args:
+            metric: a Python number.
+        """
+        self.current.observe(metric)
+
     def _advance(self) -> None:
         index = bisect_right(self.milestones, self.last_step - 1)
         if index != self._index:
             self._index = index
             self.current = self._factories[index](self.optimizer)
-        self.current.step()
+        if not self.current.by_metric:
+            self.current.step()
         super()._advance()
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from alphagrad.studies.backend_params import BackendParams, HiddenSizes
 from alphagrad.studies.params import OptimizerParams
 
 
-class DQNParams(OptimizerParams):
+class DQNParams(BackendParams, OptimizerParams):
     """Parameters of the task `dqn`; the defaults of the algorithm are those of CleanRL's dqn.py.
 
-    One step is one environment step. Raises as `OptimizerParams` does, and also where training
-    would never begin (`learning_starts` ≥ `total_timesteps`).
+    One step is one environment step. Raises as `BackendParams` and `OptimizerParams` do, and also
+    where training would never begin (`learning_starts` ≥ `total_timesteps`).
     """
 
     env_id: str = Field(
@@ -22,6 +23,9 @@ class DQNParams(OptimizerParams):
     total_timesteps: int = Field(default=500_000, ge=1, description="training steps in all")
     learning_rate: float = Field(
         default=2.5e-4, gt=0, description="step size, constant over the training"
+    )
+    hidden_sizes: HiddenSizes = Field(
+        default=(120, 84), description="width of each hidden layer of the Q network"
     )
     buffer_size: int = Field(
         default=10_000, ge=1, description="transitions kept for replay; the oldest go first"
@@ -57,11 +61,7 @@ class DQNParams(OptimizerParams):
     eval_window: int = Field(
         default=10, ge=1, description="evaluations in the reported mean; 1 reports each one alone"
     )
-    checkpoint_interval: int = Field(
-        default=10_000,
-        ge=1,
-        description="steps between checkpoints, each taken when the episode under way ends",
-    )
+    checkpoint_interval: int = Field(default=10_000, ge=1, description="steps between checkpoints")
 
     @model_validator(mode="after")
     def _training_begins(self) -> Self:

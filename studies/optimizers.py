@@ -1,6 +1,8 @@
 """From parameters to an optimizer, with its α scheduler where the α rule has one."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -12,22 +14,26 @@ from torch import nn
 from alphagrad.optim import AlphaGrad
 from alphagrad.scheduler import (
     AlphaScheduler,
+    Band,
+    BandSchedule,
     ChainedAlpha,
+    ConstantAlpha,
     CosineAlpha,
+    DynAGAlpha,
     ExponentialAlpha,
+    LambdaAlpha,
     LinearAlpha,
     MixScheduler,
+    PlateauAlpha,
+    PointCurve,
     SaturationScheduler,
+    SequentialAlpha,
+    SqrtDAlpha,
 )
+from alphagrad.studies.alpha_params import AlphaParams
 from alphagrad.studies.params import OptimizerParams
 
-# By alpha_rule. AlphaGrad itself holds a constant α, and k·√d where α is none.
-SCHEDULERS: dict[str, Callable[..., AlphaScheduler]] = {
-    "saturation": SaturationScheduler,
-    "linear": LinearAlpha,
-    "cosine": CosineAlpha,
-    "exponential": ExponentialAlpha,
-}
+Named = list[tuple[str, nn.Parameter]]
 
 
 def build_optimizer(
@@ -35,40 +41,153 @@ def build_optimizer(
 ) -> tuple[torch.optim.Optimizer, AlphaScheduler | None]:
     """Builds the optimizer that a task's parameters ask for.
 
+    A task with several optimizers calls this for each; `alpha_layers` and the parts' layers then
+    have to match a layer in each. The tensors and their gradients stay where they are in memory.
+
     Args:
         params: the optimizer's name, α rule and settings.
         named_parameters: what to train, as `Module.named_parameters` gives it; the names are
             those of the layers in α traces and knob commands.
 
     Returns:
-        The optimizer, and the scheduler that moves its α, already attached to the optimizer's
-        step; None where α is left as it starts.
+        The optimizer, and the scheduler that moves its α, attached to the optimizer's step unless
+        it moves by a metric alone, which `Trial.watch` sees to; None where α is left as it starts.
+
+    Raises:
+        ValueError: a glob matches no layer.
     """
-    named_parameters = list(named_parameters)
-    if params.optimizer == "adam":
-        adam = torch.optim.Adam(
-            named_parameters, lr=params.learning_rate, eps=params.eps, fused=True
-        )
-        return adam, None
-    optimizer = AlphaGrad(
-        named_parameters,
-        lr=params.learning_rate,
-        alpha=params.alpha,
-        k=params.k,
-        momentum=params.momentum,
-        eps=params.eps,
-        mix=params.mix,
-    )
-    schedulers: list[AlphaScheduler] = []
-    if params.alpha_rule in SCHEDULERS:
-        make = SCHEDULERS[params.alpha_rule]
-        schedulers.append(make(optimizer, **params.scheduler_arguments()))
-    if params.mix_end is not None:
-        steps = params.mix_total_steps or 1000
-        schedulers.append(
-            MixScheduler(optimizer, start=params.mix, end=params.mix_end, total_steps=steps)
-        )
+    named = list(named_parameters)
+    if params.optimizer != "alphagrad":
+        return OTHERS[params.optimizer](params, named), None
+    optimizer = _alphagrad(params, named)
+    schedulers = _schedulers(params, optimizer)
     if not schedulers:
         return optimizer, None
     scheduler = schedulers[0] if len(schedulers) == 1 else ChainedAlpha(schedulers)
-    return optimizer, scheduler.attach()
+    return optimizer, scheduler if scheduler.by_metric else scheduler.attach()
+
+
+def _alphagrad(params: OptimizerParams, named: Named) -> AlphaGrad:
+    one_value = params.alpha_rule == "constant" and params.alpha_layers is not None
+    return AlphaGrad(
+        named,
+        lr=params.learning_rate,
+        alpha=None if one_value else params.alpha,
+        k=params.k,
+        momentum=params.momentum,
+        dampening=params.dampening,
+        nesterov=params.nesterov,
+        weight_decay=params.weight_decay,
+        eps=params.eps,
+        norm=params.norm,
+        transform=params.transform,
+        beta=params.beta,
+        mix=params.mix,
+        unit_rms=params.unit_rms,
+    )
+
+
+def _adam(params: OptimizerParams, named: Named) -> torch.optim.Optimizer:
+    return torch.optim.Adam(named, lr=params.learning_rate, eps=params.eps, fused=True)
+
+
+def _sgd(params: OptimizerParams, named: Named) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        named,
+        lr=params.learning_rate,
+        momentum=params.momentum,
+        dampening=params.dampening,
+        nesterov=params.nesterov,
+        fused=True,
+    )
+
+
+def _lion(params: OptimizerParams, named: Named) -> torch.optim.Optimizer:
+    # Brings in transformers where that is installed, for a second.
+    from pytorch_optimizer import Lion
+
+    return Lion(named, lr=params.learning_rate, foreach=True)
+
+
+OTHERS: dict[str, Callable[[OptimizerParams, Named], torch.optim.Optimizer]] = {
+    "adam": _adam,
+    "sgd": _sgd,
+    "lion": _lion,
+}
+
+
+def _schedulers(params: OptimizerParams, optimizer: AlphaGrad) -> list[AlphaScheduler]:
+    """Makes what moves α, and λ."""
+    rule, arguments = params.alpha_rule, params.scheduler_arguments()
+    schedulers: list[AlphaScheduler] = []
+    if rule == "constant" or rule == "sqrt_d":
+        # AlphaGrad starts with α everywhere, or k·√d. What differs is set once, not at each step,
+        # so that a turn of the knob lasts.
+        if rule == "constant" and arguments and params.alpha is not None:
+            ConstantAlpha(optimizer, alpha=params.alpha, **arguments)
+        elif rule == "sqrt_d" and arguments:
+            k = None if "saturation" in arguments else params.k
+            SqrtDAlpha(optimizer, k=k, **arguments)
+    elif params.alpha_parts is None:
+        schedulers.append(_follow(params, optimizer))
+    elif rule == "chained":
+        parts = [_follow(part, optimizer) for part in params.alpha_parts]
+        schedulers.append(ChainedAlpha(parts))
+    else:
+        factories = [partial(_follow, part) for part in params.alpha_parts]
+        milestones = params.alpha_milestones or ()
+        schedulers.append(SequentialAlpha(optimizer, schedulers=factories, milestones=milestones))
+    if params.mix_end is not None:
+        schedulers.append(
+            MixScheduler(
+                optimizer,
+                start=params.mix,
+                end=params.mix_end,
+                total_steps=params.mix_total_steps or 1000,
+                curve=params.mix_curve or "linear",
+                layers=params.mix_layers or "*",
+            )
+        )
+    return schedulers
+
+
+def _follow(params: AlphaParams, optimizer: AlphaGrad) -> AlphaScheduler:
+    """Makes the scheduler of one rule."""
+    return SCHEDULERS[params.alpha_rule](optimizer, **params.scheduler_arguments())
+
+
+def _saturation(
+    optimizer: AlphaGrad,
+    *,
+    band_low: float = 0.05,
+    band_high: float = 0.25,
+    band_end_low: float | None = None,
+    band_end_high: float | None = None,
+    band_steps: int | None = None,
+    **options: Any,
+) -> SaturationScheduler:
+    band = Band(band_low, band_high)
+    if not (band_end_low and band_end_high and band_steps):
+        return SaturationScheduler(optimizer, band, **options)
+    target = BandSchedule(band, Band(band_end_low, band_end_high), total_steps=band_steps)
+    return SaturationScheduler(optimizer, target, **options)
+
+
+def _through(
+    optimizer: AlphaGrad, *, points: tuple[tuple[int, float], ...], **options: Any
+) -> LambdaAlpha:
+    return LambdaAlpha(optimizer, alpha_lambda=PointCurve(points), **options)
+
+
+# By alpha_rule.
+SCHEDULERS: dict[str, Callable[..., AlphaScheduler]] = {
+    "constant": ConstantAlpha,
+    "sqrt_d": SqrtDAlpha,
+    "saturation": _saturation,
+    "linear": LinearAlpha,
+    "cosine": CosineAlpha,
+    "exponential": ExponentialAlpha,
+    "lambda": _through,
+    "plateau": PlateauAlpha,
+    "dynag": DynAGAlpha,
+}

@@ -5,23 +5,36 @@ Only pydantic is imported here, so a server can list and validate parameters wit
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from alphagrad.studies.scheduler_params import SchedulerParams
+
+# The optimizers that read each of these options.
+READ_BY: dict[str, tuple[str, ...]] = {
+    "alpha": ("alphagrad",),
+    "norm": ("alphagrad",),
+    "transform": ("alphagrad",),
+    "beta": ("alphagrad",),
+    "unit_rms": ("alphagrad",),
+    "weight_decay": ("alphagrad",),
+    "dampening": ("alphagrad", "sgd"),
+    "nesterov": ("alphagrad", "sgd"),
+}
 
 
 class OptimizerParams(SchedulerParams):
     """Which optimizer a task trains with, and how its α is chosen.
 
     Unknown names, out-of-range values and combinations without effect raise
-    `pydantic.ValidationError`, whose message names the field and the value. `k`, `momentum` and
-    `alpha_rule` are read by AlphaGrad only; Adam keeps torch's betas.
+    `pydantic.ValidationError`, whose message names the field and the value. `k`, `alpha_rule` with
+    its arguments and `mix` are read by AlphaGrad only, `momentum` also by SGD, and `eps` by
+    AlphaGrad and Adam. Adam keeps torch's betas, Lion its 0.9 and 0.99.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    optimizer: Literal["alphagrad", "adam"] = Field(
-        default="alphagrad", description="the optimizer that trains the network"
+    optimizer: Literal["alphagrad", "adam", "sgd", "lion"] = Field(
+        default="alphagrad",
+        description="the optimizer that trains the network: AlphaGrad, Adam, SGD with momentum, "
+        "or Lion",
     )
     alpha: float | None = Field(
         default=None,
@@ -38,19 +51,69 @@ class OptimizerParams(SchedulerParams):
         default=0.9,
         ge=0,
         lt=1,
-        description="AlphaGrad's momentum decay; 0.9 multiplies the steady step by 10",
+        description="momentum decay of AlphaGrad and SGD; 0.9 multiplies the steady step by 10",
+    )
+    dampening: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of a new gradient that AlphaGrad's and SGD's momentum leaves out; "
+        "equal to momentum it makes the momentum an average",
+    )
+    nesterov: bool = Field(
+        default=False, description="whether AlphaGrad or SGD looks ahead along the momentum"
+    )
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="AlphaGrad's decoupled decay, times the learning rate"
     )
     eps: float = Field(
         default=1e-5, gt=0, description="added to AlphaGrad's norm or to Adam's denominator"
     )
 
+    norm: Literal["tensor", "group", "none"] = Field(
+        default="tensor",
+        description="what AlphaGrad divides a gradient by: its own norm, that of all tensors, or "
+        "nothing",
+    )
+    transform: Literal["tanh", "sin"] = Field(
+        default="tanh", description="tanh: β·tanh(α·g̃); sin: sin(β·tanh(α·g̃))"
+    )
+    beta: float = Field(default=1.0, gt=0, description="AlphaGrad's β")
+    unit_rms: bool = Field(
+        default=False,
+        description="whether AlphaGrad divides the shaped gradient by its RMS, so that α changes "
+        "the shape of a step alone",
+    )
+
+    @model_validator(mode="after")
+    def _options_have_effect(self) -> Self:
+        for name, optimizers in READ_BY.items():
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].default and self.optimizer not in optimizers:
+                raise ValueError(
+                    f"{name}={value!r} has no effect with optimizer={self.optimizer!r}, "
+                    f"only with {' and '.join(optimizers)}"
+                )
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                f"nesterov=True needs momentum > 0 and dampening 0, got "
+                f"momentum={self.momentum} and dampening={self.dampening}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _alpha_has_effect(self) -> Self:
-        if self.alpha is not None and self.optimizer != "alphagrad":
-            raise ValueError(f"alpha={self.alpha} has no effect with optimizer={self.optimizer!r}")
-        if self.alpha is not None and self.alpha_rule in ("sqrt_d", "saturation"):
+        rule, layers = self.alpha_rule, self.alpha_layers
+        starts_anew = rule == "sqrt_d" or (rule == "saturation" and self.alpha_start != "keep")
+        if self.alpha is not None and starts_anew and layers is None:
             raise ValueError(
-                f"alpha={self.alpha} has no effect with alpha_rule={self.alpha_rule!r}; "
+                f"alpha={self.alpha} has no effect with alpha_rule={rule!r}; "
                 "leave it out, or set alpha_rule='constant'"
+            )
+        plain = self.alpha is None and self.alpha_saturation is None and self.alpha_d is None
+        if layers is not None and rule in ("constant", "sqrt_d") and plain:
+            raise ValueError(
+                f"alpha_layers={layers!r} has no effect with alpha_rule={rule!r} and no alpha: "
+                "α is k·√d in all layers"
             )
         return self

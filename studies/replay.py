@@ -1,60 +1,73 @@
 """A replay buffer: the latest transitions of an environment, sampled uniformly."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+Array = NDArray[np.float32]
 
 
 class Batch(NamedTuple):
-    """Transitions drawn from a buffer; the first dimension of each tensor is the batch.
+    """Transitions drawn from a buffer: views of one copy, float32, one row for each.
 
     Attributes:
-        observations: float32, (batch, observation size).
-        next_observations: float32, (batch, observation size).
-        actions: int64, (batch, 1), as `Tensor.gather` wants them.
-        rewards: float32, (batch,).
-        terminated: float32, (batch,): 1 where the next state is the task's end.
+        observation: the states acted in, (batch, observation_size).
+        action: what was done there, (batch, action_size).
+        state_action: both side by side, as a critic takes them.
+        reached: the states this led to, (batch, observation_size).
+        reward: (batch,).
+        terminated: (batch,), 1 where the task ended and 0 elsewhere.
     """
 
-    observations: Tensor
-    next_observations: Tensor
-    actions: Tensor
-    rewards: Tensor
-    terminated: Tensor
+    observation: Array
+    action: Array
+    state_action: Array
+    reached: Array
+    reward: Array
+    terminated: Array
 
 
 class ReplayBuffer:
-    """A ring of transitions in numpy arrays, which are faster than tensors to write one by one.
+    """A ring of transitions, each a row of one float32 table, so that a batch is a single copy.
 
     Args:
         capacity: transitions kept; the oldest are overwritten.
         observation_size: numbers in one flat observation.
+        action_size: numbers in one action; 1 for a discrete one, exact up to 2²⁴.
+
+    Attributes:
+        added: transitions added so far.
+
+    Example:
+        >>> buffer = ReplayBuffer(100, observation_size=2, action_size=1)
+        >>> buffer.add(np.zeros(2), 1, np.ones(2), reward=0.5, terminated=False)
+        >>> batch = buffer.sample(3, np.random.default_rng(0))
+        >>> batch.state_action.tolist(), batch.reward.tolist()
+        ([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]], [0.5, 0.5, 0.5])
     """
 
-    def __init__(self, capacity: int, *, observation_size: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, *, observation_size: int, action_size: int) -> None:
         self.added = 0
-        self._arrays: dict[str, NDArray[Any]] = {
-            "observations": np.zeros((capacity, observation_size), np.float32),
-            "next_observations": np.zeros((capacity, observation_size), np.float32),
-            "actions": np.zeros((capacity, 1), np.int64),
-            "rewards": np.zeros(capacity, np.float32),
-            "terminated": np.zeros(capacity, np.float32),
-        }
-        # In a fixed order, without the names: `add` runs at every step of the environment.
-        self._columns = tuple(self._arrays.values())
+        first, second = observation_size, observation_size + action_size
+        third = second + observation_size
+        self._observation, self._action = slice(first), slice(first, second)
+        self._reached = slice(second, third)
+        self._state_action = slice(second)
+        # Not filled, so memory is taken only as transitions come in.
+        self._rows: Array = np.zeros((capacity, third + 2), np.float32)
 
     def __len__(self) -> int:
-        return min(self.added, self.capacity)
+        return min(self.added, len(self._rows))
 
     def add(
         self,
-        observation: NDArray[np.float32],
-        next_observation: NDArray[np.float32],
-        action: int,
+        observation: NDArray[Any],
+        action: Any,
+        reached: NDArray[Any],
+        *,
         reward: float,
         terminated: bool,
     ) -> None:
@@ -62,18 +75,17 @@ class ReplayBuffer:
 
         Args:
             observation: the state that was acted in, flat.
-            next_observation: the state reached, flat; never the first one of the next episode.
-            action: index of the action.
+            action: the action taken there.
+            reached: the state it led to, flat; never the first one of the next episode.
             reward: reward of the step.
             terminated: whether the task ended; False at a time limit, where the value goes on.
         """
-        row = self.added % self.capacity
-        observations, next_observations, actions, rewards, ends = self._columns
-        observations[row] = observation
-        next_observations[row] = next_observation
-        actions[row] = action
-        rewards[row] = reward
-        ends[row] = terminated
+        row = self._rows[self.added % len(self._rows)]
+        row[self._observation] = observation
+        row[self._action] = action
+        row[self._reached] = reached
+        row[-2] = reward
+        row[-1] = terminated
         self.added += 1
 
     def sample(self, batch_size: int, generator: np.random.Generator) -> Batch:
@@ -84,34 +96,38 @@ class ReplayBuffer:
             generator: where the choice comes from.
 
         Returns:
-            The transitions, as tensors on the CPU.
+            The transitions.
 
         Raises:
             ValueError: the buffer is empty.
         """
         if not self.added:
             raise ValueError(f"cannot sample {batch_size} transitions from an empty buffer")
-        rows = generator.integers(len(self), size=batch_size)
-        return Batch(*(torch.from_numpy(column.take(rows, axis=0)) for column in self._columns))
+        rows = self._rows.take(generator.integers(len(self), size=batch_size), axis=0)
+        return Batch(
+            observation=rows[:, self._observation],
+            action=rows[:, self._action],
+            state_action=rows[:, self._state_action],
+            reached=rows[:, self._reached],
+            reward=rows[:, -2],
+            terminated=rows[:, -1],
+        )
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns a copy of the stored transitions, as tensors, and their count so far."""
-        size = len(self)
-        arrays = {name: torch.tensor(array[:size]) for name, array in self._arrays.items()}
-        return {"added": self.added, **arrays}
+        """Gives a copy of the transitions, and their count so far."""
+        return {"added": self.added, "rows": torch.from_numpy(self._rows[: len(self)].copy())}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` returned.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over what `state_dict` gave.
 
         Args:
-            state: the state of a buffer of the same capacity and observation size.
+            state: of a buffer of the same capacity, observation size and action size.
 
         Raises:
-            ValueError: an array has more rows, or another row size, than this buffer.
+            ValueError: there are more rows, or wider ones, than this buffer has.
         """
-        for name, array in self._arrays.items():
-            rows = state[name].numpy()
-            if len(rows) > self.capacity or rows.shape[1:] != array.shape[1:]:
-                raise ValueError(f"{name} of shape {rows.shape} do not fit into {array.shape}")
-            array[: len(rows)] = rows
+        rows = state["rows"].numpy()
+        if len(rows) > len(self._rows) or rows.shape[1] != self._rows.shape[1]:
+            raise ValueError(f"rows of shape {rows.shape} do not fit into {self._rows.shape}")
+        self._rows[: len(rows)] = rows
         self.added = int(state["added"])

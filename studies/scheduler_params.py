@@ -3,89 +3,84 @@
 Only pydantic is imported here, so a server can list and validate parameters without torch.
 """
 
-from typing import Literal, Self
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_serializer, model_validator
 
-# What each rule's scheduler takes, by parameter; the argument is the name without "alpha_".
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "constant": (),
-    "sqrt_d": (),
-    "saturation": (
-        "alpha_band_low",
-        "alpha_band_high",
-        "alpha_gain",
-        "alpha_max_log_step",
-        "alpha_k_min",
-        "alpha_k_max",
-        "alpha_min_numel",
-        "alpha_start",
-    ),
-    "linear": ("alpha_start_factor", "alpha_end_factor", "alpha_total_steps"),
-    "cosine": (
-        "alpha_start_factor",
-        "alpha_end_factor",
-        "alpha_period",
-        "alpha_restarts",
-        "alpha_period_mult",
-    ),
-    "exponential": ("alpha_gamma", "alpha_end_factor"),
-}
+from alphagrad.studies.alpha_params import AlphaParams, Count, Positive
+from alphagrad.studies.alpha_rules import PART_ARGUMENTS, PART_NEEDED, Arguments
+
+PartRule = Literal[
+    "constant",
+    "sqrt_d",
+    "saturation",
+    "linear",
+    "cosine",
+    "exponential",
+    "lambda",
+    "plateau",
+    "dynag",
+]
 
 
-class SchedulerParams(BaseModel):
-    """Which scheduler moves α, and λ, with what arguments.
+def _name_in_part(parameter: str) -> str:
+    return parameter.removeprefix("alpha_")
 
-    An argument that is left out has the scheduler's own default. One that the chosen rule does not
-    take raises `pydantic.ValidationError`, which names it. Steps are those of the optimizer.
-    """
 
-    alpha_rule: Literal["constant", "sqrt_d", "saturation", "linear", "cosine", "exponential"] = (
-        Field(
-            default="constant",
-            description="constant: alpha as given; sqrt_d: k·√d for each tensor of d elements; "
-            "saturation: holds each layer's saturation in a band; linear, cosine, exponential: "
-            "alpha, or k·√d, times a curve",
-        )
+class AlphaPart(AlphaParams):
+    """One rule of several: a table of a rule and its arguments, without "alpha_" in their names."""
+
+    model_config = ConfigDict(alias_generator=_name_in_part)
+
+    takes: ClassVar[Arguments] = PART_ARGUMENTS
+    needs: ClassVar[Arguments] = PART_NEEDED
+
+    alpha_rule: PartRule = Field(description="the rule")
+    alpha: Positive | None = Field(default=None, description="the value of a constant")
+    k: Positive | None = Field(default=None, description="k of k·√d; none means 1.5")
+
+    @field_validator("alpha_rule", mode="before")
+    @classmethod
+    def _is_no_group(cls, rule: object) -> object:
+        if rule in ("sequential", "chained"):
+            raise ValueError(f"a part cannot be {rule!r} itself: parts do not nest")
+        return rule
+
+    @model_validator(mode="after")
+    def _one_k(self) -> Self:
+        if self.k is not None and self.alpha_saturation is not None:
+            raise ValueError(
+                f"k={self.k} has no effect with saturation={self.alpha_saturation}, which gives k"
+            )
+        return self
+
+    @model_serializer
+    def _as_given(self) -> dict[str, Any]:
+        fields = [name for name in type(self).model_fields if name in self.model_fields_set]
+        return {_name_in_part(name): getattr(self, name) for name in fields}
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        return self._as_given().items()
+
+
+class SchedulerParams(AlphaParams):
+    """Which scheduler moves α, and λ, with what arguments. Raises as `AlphaParams` does."""
+
+    alpha_rule: Literal[PartRule, "sequential", "chained"] = Field(
+        default="constant",
+        description="constant: alpha as given; sqrt_d: k·√d for each tensor of d elements; "
+        "saturation: holds each layer's saturation in a band; linear, cosine, exponential, "
+        "lambda: alpha, or k·√d, times a curve; plateau: times a factor when the reported values "
+        "stop improving; dynag: DynAG's rule; sequential, chained: alpha_parts, one after the "
+        "other or all at once",
     )
-    alpha_band_low: float | None = Field(
-        default=None, gt=0, lt=1, description="lower edge of the band of saturation"
+    alpha_parts: tuple[AlphaPart, ...] | None = Field(
+        default=None,
+        description="tables of a rule, layers (a glob) and its arguments without 'alpha_'",
     )
-    alpha_band_high: float | None = Field(
-        default=None, gt=0, lt=1, description="upper edge of the band of saturation"
-    )
-    alpha_gain: float | None = Field(
-        default=None, gt=0, description="change of log α per unit of saturation"
-    )
-    alpha_max_log_step: float | None = Field(
-        default=None, gt=0, description="largest change of log α in one step"
-    )
-    alpha_k_min: float | None = Field(default=None, gt=0, description="lower bound of α/√d")
-    alpha_k_max: float | None = Field(default=None, gt=0, description="upper bound of α/√d")
-    alpha_min_numel: int | None = Field(
-        default=None, ge=1, description="layers of fewer entries follow the whole network's"
-    )
-    alpha_start: Literal["quantile", "keep"] | None = Field(
-        default=None, description="quantile: α starts from the first gradients; keep: from k·√d"
-    )
-    alpha_start_factor: float | None = Field(
-        default=None, gt=0, description="what α is multiplied by at first"
-    )
-    alpha_end_factor: float | None = Field(
-        default=None, gt=0, description="what α is multiplied by in the end"
-    )
-    alpha_total_steps: int | None = Field(
-        default=None, ge=1, description="steps from the first factor to the last"
-    )
-    alpha_period: int | None = Field(default=None, ge=1, description="steps of the (first) cosine")
-    alpha_restarts: bool | None = Field(
-        default=None, description="whether the cosine starts again at its end"
-    )
-    alpha_period_mult: int | None = Field(
-        default=None, ge=1, description="growth of the cosine's periods"
-    )
-    alpha_gamma: float | None = Field(
-        default=None, gt=0, description="what α is multiplied by at each step"
+    alpha_milestones: tuple[Count, ...] | None = Field(
+        default=None, description="steps at which the second part, the third … takes over"
     )
     mix: float = Field(
         default=1.0, ge=0, le=1, description="λ of the hybrid λ·tanh(α·g̃) + (1−λ)·g̃, at first"
@@ -93,38 +88,32 @@ class SchedulerParams(BaseModel):
     mix_end: float | None = Field(
         default=None, ge=0, le=1, description="λ in the end; none keeps it as it is"
     )
-    mix_total_steps: int | None = Field(
-        default=None, ge=1, description="steps from mix to mix_end; none means 1000"
+    mix_total_steps: Count | None = Field(
+        default=None, description="steps from mix to mix_end; none means 1000"
+    )
+    mix_curve: Literal["linear", "cosine"] | None = Field(
+        default=None, description="the way from mix to mix_end; none means linear"
+    )
+    mix_layers: str | None = Field(
+        default=None, min_length=1, description="glob of the layers whose λ moves; none means all"
     )
 
     @model_validator(mode="after")
-    def _arguments_have_effect(self) -> Self:
-        taken = ARGUMENTS[self.alpha_rule]
-        for name in sorted({name for names in ARGUMENTS.values() for name in names}):
+    def _mix_moves(self) -> Self:
+        for name in ("mix_total_steps", "mix_curve", "mix_layers"):
             value = getattr(self, name)
-            if value is not None and name not in taken:
-                raise ValueError(
-                    f"{name}={value!r} has no effect with alpha_rule={self.alpha_rule!r}, "
-                    f"which takes: {', '.join(taken) or 'no arguments'}"
-                )
-        if self.mix_total_steps is not None and self.mix_end is None:
-            raise ValueError(
-                f"mix_total_steps={self.mix_total_steps} has no effect without mix_end"
-            )
-        low, high = self.alpha_band_low, self.alpha_band_high
-        if (low or 0.05) >= (high or 0.25):
-            raise ValueError(
-                f"alpha_band_low={low or 0.05} must be below alpha_band_high={high or 0.25}"
-            )
+            if value is not None and self.mix_end is None:
+                raise ValueError(f"{name}={value!r} has no effect without mix_end")
         return self
 
-    def scheduler_arguments(self) -> dict[str, object]:
-        """Give the arguments for the scheduler of `alpha_rule`, by its own names."""
-        given = {name: getattr(self, name) for name in ARGUMENTS[self.alpha_rule]}
-        arguments = {
-            name.removeprefix("alpha_"): value for name, value in given.items() if value is not None
-        }
-        if self.alpha_rule == "saturation":
-            low, high = arguments.pop("band_low", 0.05), arguments.pop("band_high", 0.25)
-            arguments["band"] = (low, high)
-        return arguments
+    @model_validator(mode="after")
+    def _milestones_rise(self) -> Self:
+        milestones = list(self.alpha_milestones or ())
+        if sorted(set(milestones)) != milestones:
+            raise ValueError(f"alpha_milestones must rise, got {milestones}")
+        if milestones and len(milestones) != len(self.alpha_parts or ()) - 1:
+            raise ValueError(
+                f"alpha_milestones={milestones} must be one less than the "
+                f"{len(self.alpha_parts or ())} alpha_parts"
+            )
+        return self

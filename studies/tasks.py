@@ -3,9 +3,24 @@
 Each names its function as a string, so listing tasks imports neither torch nor gymnasium.
 """
 
+from alphagrad.studies.chars_params import CharsParams
 from alphagrad.studies.digits_params import DigitsParams
 from alphagrad.studies.dqn_params import DQNParams
+from alphagrad.studies.names_params import NamesParams
+from alphagrad.studies.params import OptimizerParams
+from alphagrad.studies.ppo_params import PPOParams
+from alphagrad.studies.td3_params import TD3Params
 from alphagrad.tuner import lazy_task
 
+chars = lazy_task("chars", params=CharsParams, function="alphagrad.studies.chars:chars")
 digits = lazy_task("digits", params=DigitsParams, function="alphagrad.studies.digits:digits")
 dqn = lazy_task("dqn", params=DQNParams, function="alphagrad.studies.dqn:dqn")
+names = lazy_task("names", params=NamesParams, function="alphagrad.studies.names:names")
+ppo = lazy_task(
+    "ppo",
+    params=PPOParams,
+    function="alphagrad.studies.ppo:ppo",
+    stack="alphagrad.studies.ppo:ppo_stack",
+    stack_params=OptimizerParams.model_fields,
+)
+td3 = lazy_task("td3", params=TD3Params, function="alphagrad.studies.td3:td3")

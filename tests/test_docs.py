@@ -38,7 +38,7 @@ def test_study_fields_are_documented(field: str) -> None:
 def test_routes_are_documented() -> None:
     page = text("docs/api.md")
     routes = [r for r in (*studies.router.routes, *trials.router.routes) if isinstance(r, APIRoute)]
-    assert len(routes) == 10
+    assert len(routes) == 11
     for route in routes:
         method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page
@@ -47,7 +47,7 @@ def test_routes_are_documented() -> None:
 def test_commands_are_documented() -> None:
     pages = text("README.md") + text("CHANGELOG.md")
     names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names:
         assert re.search(rf"(alphagrad |`){name}\b", pages), name
 

@@ -45,17 +45,29 @@ class PipeChannel:
     """A line over one end of a ``multiprocessing.Pipe``.
 
     A thread reads, so commands arrive while the task computes. When the worker is gone the
-    process ends at once: its lease will expire and another worker takes the trial over.
+    process ends at once: its lease will expire and another worker takes the trial over. In a stack
+    of trials it ends with its last line; before that, a trial whose line is gone is pruned.
+
+    Args:
+        connection: the trial's end.
+        company: the lines of a stack; each adds itself (default: no others).
     """
 
-    def __init__(self, connection: Connection[FromTrial, ToTrial]) -> None:
+    def __init__(
+        self,
+        connection: Connection[FromTrial, ToTrial],
+        *,
+        company: list[PipeChannel] | None = None,
+    ) -> None:
         self.commands: deque[KnobCommand] = deque()
         self._connection = connection
         self._send_lock = threading.Lock()
         self._reports = self._verdicts = 0
         self._prune = False
         self._arrived = threading.Condition()
-        self._finished = False
+        self._finished = self._gone = False
+        self._company = [] if company is None else company
+        self._company.append(self)
         threading.Thread(target=self._read, name="alphagrad-channel", daemon=True).start()
 
     def send(self, message: FromTrial) -> None:
@@ -65,13 +77,13 @@ class PipeChannel:
                 self._reports += isinstance(message, Report)
                 self._connection.send(message)
         except BrokenPipeError:
-            _end_orphaned()
+            self._hang_up()
 
     def wait_for_verdict(self) -> bool:
         """Wait for the pruner's verdict on the latest report."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._verdicts == self._reports)
-            return self._prune
+            self._arrived.wait_for(lambda: self._gone or self._verdicts == self._reports)
+            return self._gone or self._prune
 
     def finish(self, message: FromTrial) -> None:
         """Send the last message; from now on a closed line is no reason to stop at once."""
@@ -83,9 +95,8 @@ class PipeChannel:
             try:
                 message = self._connection.recv()
             except (EOFError, OSError):
-                if self._finished:
-                    return
-                _end_orphaned()
+                self._hang_up()
+                return
             if isinstance(message, Verdict):
                 with self._arrived:
                     self._verdicts += 1
@@ -93,6 +104,13 @@ class PipeChannel:
                     self._arrived.notify_all()
             else:
                 self.commands.append(message)
+
+    def _hang_up(self) -> None:
+        with self._arrived:
+            self._gone = True
+            self._arrived.notify_all()
+        if all(line._gone or line._finished for line in self._company) and not self._finished:
+            _end_orphaned()
 
 
 def _end_orphaned() -> NoReturn:

@@ -65,6 +65,21 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """Trial to worker: recorded values, in their order.
+
+    ``which``, ``steps`` and ``values`` have an entry per value; ``which`` is its name's place in
+    ``names``. ``first`` counts the values that the attempt sent before.
+    """
+
+    first: int
+    names: list[str]
+    which: list[int]
+    steps: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
 class KnobCommand:
     """Worker to trial: turn α of the layers that match a glob; ``None`` leaves as it is."""
 
@@ -93,5 +108,5 @@ class Finished:
     error: str | None = None
 
 
-FromTrial = Report | Layers | Trace | KnobAnswer | Finished
+FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished
 ToTrial = Verdict | KnobCommand

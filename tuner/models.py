@@ -93,6 +93,8 @@ class TrialRow(Base):
     """Whether Optuna's tables have the result too."""
     layers: Mapped[list[str] | None] = mapped_column(JSON)
     """Names of the watched layers, in the order of the traces."""
+    metrics: Mapped[list[str] | None] = mapped_column(JSON)
+    """Names of the recorded metrics; their rows hold a name's place in this list."""
 
 
 class TraceRow(Base):
@@ -107,6 +109,28 @@ class TraceRow(Base):
     step: Mapped[int] = mapped_column(BigInteger)
     alpha: Mapped[bytes] = mapped_column(LargeBinary)
     saturation: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class MetricRow(Base):
+    """One value of a metric; NULL is NaN.
+
+    The key is the order of reading: the attempts by fence, and in each the values in the order
+    they were recorded.
+    """
+
+    __tablename__ = "alphagrad_metrics"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("alphagrad_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[int] = mapped_column(primary_key=True)
+    """The name's place in the trial's list."""
+    fence: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    """How many values, of any name, the attempt recorded before."""
+    step: Mapped[int]
+    value: Mapped[float | None] = mapped_column(Float(53))
 
 
 class KnobRow(Base):

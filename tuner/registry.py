@@ -7,18 +7,20 @@ of an installed package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from optuna import TrialPruned
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from alphagrad.tuner.trial import Trial
 
 TaskFunction = Callable[["Trial"], float]
+StackFunction = Callable[[Sequence["Trial"]], Iterator[tuple[int, float | TrialPruned]]]
 ENTRY_POINT_GROUP = "alphagrad.tasks"
 
 _registry: dict[str, Task] = {}
@@ -42,18 +44,21 @@ class Task:
             that a process which only checks parameters never imports torch.
         params: a pydantic model of the parameters with their defaults and bounds, or ``None`` to
             accept any.
+        stack: trains several trials side by side in one process, and yields each one's place and
+            value, or the :class:`TrialPruned` that ended it; or ``"module:function"``. ``None``
+            where the task cannot.
+        stack_params: the parameters in which such trials may differ.
     """
 
     name: str
     function: TaskFunction | str
     params: type[BaseModel] | None = None
+    stack: StackFunction | str | None = None
+    stack_params: frozenset[str] = frozenset()
 
     def load(self) -> TaskFunction:
         """The training function, imported if need be."""
-        if not isinstance(self.function, str):
-            return self.function
-        module, _, attribute = self.function.partition(":")
-        loaded = getattr(import_module(module), attribute)
+        loaded = _load(self.function)
         # A module may decorate its function as well: then it holds the Task around it.
         function: TaskFunction = loaded.load() if isinstance(loaded, Task) else loaded
         return function
@@ -90,6 +95,17 @@ class Task:
         """Run the task, as if the decorated function were called."""
         return self.load()(trial)
 
+    def run_stack(self, trials: Sequence[Trial]) -> Iterator[tuple[int, float | TrialPruned]]:
+        """Run the task for several trials side by side.
+
+        Raises:
+            TypeError: the task cannot.
+        """
+        if self.stack is None:
+            raise TypeError(f"the task {self.name!r} cannot train several trials in one process")
+        function: StackFunction = _load(self.stack)
+        return function(trials)
+
 
 def task(name: str, *, params: type[BaseModel] | None = None) -> Callable[[TaskFunction], Task]:
     """Register the decorated function as the task ``name``.
@@ -113,9 +129,32 @@ def task(name: str, *, params: type[BaseModel] | None = None) -> Callable[[TaskF
     return register
 
 
-def lazy_task(name: str, *, params: type[BaseModel] | None, function: str) -> Task:
-    """Register ``function`` (``"module:function"``) without importing its module yet."""
-    return _register(Task(name=name, function=function, params=params))
+def lazy_task(
+    name: str,
+    *,
+    params: type[BaseModel] | None,
+    function: str,
+    stack: str | None = None,
+    stack_params: Iterable[str] = (),
+) -> Task:
+    """Register ``function`` (``"module:function"``) without importing its module yet.
+
+    Args:
+        name: what a study calls it.
+        params: a pydantic model of its parameters; ``None`` accepts any.
+        function: the training function.
+        stack: the function that trains several trials in one process, if there is one.
+        stack_params: the parameters in which such trials may differ.
+    """
+    return _register(
+        Task(
+            name=name,
+            function=function,
+            params=params,
+            stack=stack,
+            stack_params=frozenset(stack_params),
+        )
+    )
 
 
 def get_task(name: str) -> Task:
@@ -138,6 +177,13 @@ def get_task(name: str) -> Task:
 def task_names() -> list[str]:
     """The names of all known tasks, in alphabetical order."""
     return sorted({*_registry, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))})
+
+
+def _load(function: Any) -> Any:
+    if not isinstance(function, str):
+        return function
+    module, _, attribute = function.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _register(registered: Task) -> Task:

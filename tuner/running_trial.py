@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
 
 from optuna import Study
 
-from alphagrad.tuner import knobs, leases, results, traces, trial_process
+from alphagrad.tuner import knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import (
     Finished,
@@ -17,6 +16,7 @@ from alphagrad.tuner.messages import (
     KnobAnswer,
     KnobCommand,
     Layers,
+    Metrics,
     Report,
     ToTrial,
     Trace,
@@ -25,6 +25,7 @@ from alphagrad.tuner.messages import (
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.trial_process import TrialProcess
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,9 @@ class RunningTrial:
         claimed: the lease; its fence is shown with every write.
         spec: the study's specification.
         study: Optuna's study, with its pruner.
-        request: what the process is told.
-        context: the forkserver that starts the process.
+        request: what its process was told.
+        process: that process; others of a stack may share it.
+        line: the worker's end of the line to the trial.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class RunningTrial:
         spec: StudySpec,
         study: Study,
         request: TrialRequest,
-        context: ForkServerContext,
+        process: TrialProcess,
+        line: Connection[ToTrial, FromTrial],
     ) -> None:
         self.id = claimed.trial.id
         self.fence = claimed.fence
@@ -70,12 +73,12 @@ class RunningTrial:
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
         self._started_at = time.monotonic()
-        self._process, self.line = trial_process.start(context, request)
+        self.process, self.line = process, line
 
     @property
     def signs(self) -> list[Connection[ToTrial, FromTrial] | int]:
         """What to wait on: the line, and the process's end."""
-        return [self.line, self._process.sentinel]
+        return [self.line, self.process.sentinel]
 
     @property
     def has_unhandled(self) -> bool:
@@ -100,7 +103,7 @@ class RunningTrial:
                 try:
                     if not self.line.poll():
                         # A child that the trial forked may hold the line open after its death.
-                        if self._process.exitcode is None or self.line.poll():
+                        if self.process.exitcode is None or self.line.poll():
                             return False
                         raise EOFError
                     self._unhandled = self.line.recv()
@@ -123,8 +126,8 @@ class RunningTrial:
         return self._last_knob
 
     def kill(self) -> None:
-        """End the process and all it started."""
-        trial_process.kill(self._process)
+        """End the process and all it started; a stack goes on without this trial."""
+        self.process.release()
         self.line.close()
 
     def fail(self, error: str) -> None:
@@ -147,6 +150,10 @@ class RunningTrial:
             case Trace():
                 traces.append_trace(
                     self._database, trial_id=self.id, fence=self.fence, trace=message
+                )
+            case Metrics():
+                metrics.append_metrics(
+                    self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
             case KnobAnswer():
                 knobs.record_answer(self._database, message)
@@ -174,10 +181,10 @@ class RunningTrial:
         )
 
     def _death(self) -> Finished:
-        self._process.join(DEATH_SECONDS)
-        if self._process.exitcode is None:
+        self.process.join(DEATH_SECONDS)
+        if self.process.exitcode is None:
             return Finished(state="FAIL", error="the trial's process closed its line and went on")
-        code = self._process.exitcode
+        code = self.process.exitcode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return Finished(state="FAIL", error=f"the trial's process {how} without a result")
 

@@ -116,7 +116,9 @@ def _kind(value: Any) -> str:
     return "constant"
 
 
-Constant = Scalar | list[Scalar] | None
+Value = Scalar | list[Scalar] | list[list[Scalar]]
+Constant = Value | list[dict[Text, Value]] | None
+"""A table in a list is flat: it holds no other table."""
 
 Parameter = Annotated[
     Annotated[FloatDimension, Tag("float")]
@@ -127,10 +129,10 @@ Parameter = Annotated[
         _kind,
         custom_error_type="unknown_dimension",
         custom_error_message="a dimension's type must be 'float', 'int' or 'categorical'; "
-        "a constant is a plain value, not an object",
+        "a constant is a plain value or a list, not an object",
     ),
 ]
-"""A plain value is a constant; an object with a ``type`` is a dimension to search."""
+"""A plain value or a list is a constant; an object with a ``type`` is a dimension to search."""
 
 Dimension = FloatDimension | IntDimension | CategoricalDimension
 

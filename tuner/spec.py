@@ -6,13 +6,20 @@ import secrets
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
-from alphagrad.tuner.registry import UnknownTaskError, get_task
+from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
 from alphagrad.tuner.samplers import TPE, SamplerSpec
 from alphagrad.tuner.space import Parameter, dimensions, probe_points
 from alphagrad.tuner.text import Text
@@ -44,7 +51,7 @@ class StudySpec(BaseModel):
     task: Text
     """The name of a registered task."""
     params: dict[Text, Parameter] = Field(default_factory=dict)
-    """A plain value is a constant, an object is a dimension to search."""
+    """A plain value or a list is a constant, an object is a dimension to search."""
     direction: Literal["minimize", "maximize"] = "maximize"
     sampler: SamplerSpec = Field(default_factory=TPE)
     pruner: PrunerSpec = Field(default_factory=NoPruner)
@@ -52,6 +59,9 @@ class StudySpec(BaseModel):
     """Exactly so many trials are finished, whatever their end."""
     parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1
     """At most so many trials run at a time, over all workers."""
+    stack: Annotated[int, Field(ge=1, le=1000)] = 1
+    """At most so many trials train side by side in one process, of tasks that can; the process
+    takes one slot of its worker."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds after the first trial's start in which trials may start; running ones end."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
@@ -67,6 +77,15 @@ class StudySpec(BaseModel):
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
         dimensions(params)
         return params
+
+    @model_validator(mode="after")
+    def _stack_is_filled(self) -> Self:
+        if self.stack > self.parallelism:
+            raise ValueError(
+                f"stack={self.stack} needs a parallelism of at least {self.stack}, "
+                f"got {self.parallelism}"
+            )
+        return self
 
 
 def parse_spec(data: Mapping[str, Any]) -> StudySpec:
@@ -96,6 +115,8 @@ def check_task(spec: StudySpec) -> None:
     if unknown := task.unknown_params(spec.params):
         message = f"{spec.task} has no such parameter; it has: {', '.join(task.param_names)}"
         raise SpecError([FieldError(f"params.{name}", name, message) for name in unknown])
+    if spec.stack > 1:
+        _check_stack(spec, task)
     errors: dict[str, FieldError] = {}
     for dimension, point in probe_points(spec.params):
         try:
@@ -106,6 +127,15 @@ def check_task(spec: StudySpec) -> None:
                 errors.setdefault(field, FieldError(field, found.value, found.message))
     if errors:
         raise SpecError(list(errors.values()))
+
+
+def _check_stack(spec: StudySpec, task: Task) -> None:
+    if task.stack is None:
+        message = f"{task.name} cannot train several trials in one process; leave stack out"
+        raise SpecError([FieldError("stack", spec.stack, message)])
+    if fixed := sorted(set(dimensions(spec.params)) - task.stack_params):
+        message = "must be the same in all trials of a stack; it cannot be searched with stack > 1"
+        raise SpecError([FieldError(f"params.{name}", name, message) for name in fixed])
 
 
 def load_spec(path: Path) -> StudySpec:

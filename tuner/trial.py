@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, TextIO
 
 from alphagrad.tuner.channel import Channel, NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import Report
+from alphagrad.tuner.metrics import MetricBuffer
 from alphagrad.tuner.registry import get_task
 from alphagrad.tuner.watch import Watcher
 
@@ -55,6 +56,7 @@ class Trial:
         attempt: int = 1,
         channel: Channel | None = None,
         checkpoints: CheckpointStore | None = None,
+        log: TextIO | None = None,
     ) -> None:
         self.study = study
         self.number = number
@@ -63,11 +65,14 @@ class Trial:
         self.attempt = attempt
         self._channel = channel or NullChannel()
         self._checkpoints = checkpoints
+        self._log = log
         self._watcher = Watcher(self._channel)
+        self._metrics = MetricBuffer(self._channel)
         self._has_reported = False
+        self._schedulers: list[AlphaScheduler] = []
 
     def report(self, value: float, step: int) -> None:
-        """Report the objective's value so far.
+        """Report the objective's value so far, to the worker and to the watched α schedulers.
 
         Args:
             value: the value; NaN and infinities are recorded as they are.
@@ -80,12 +85,33 @@ class Trial:
         """
         if isinstance(value, str | bytes | bool):
             raise TypeError(f"report: the value must be a number, got {value!r}")
-        if isinstance(step, bool) or not hasattr(step, "__index__"):
-            raise TypeError(f"report: the step must be an integer, got {step!r}")
-        if not 0 <= step < STEPS:
-            raise ValueError(f"report: the step must be in [0, {STEPS}), got {step}")
-        self._channel.send(Report(step=int(step), value=float(value)))
+        self._channel.send(Report(step=_checked_step("report", step), value=float(value)))
         self._has_reported = True
+        for scheduler in self._schedulers:
+            scheduler.observe(float(value))
+
+    def record(self, values: Mapping[str, SupportsFloat], step: int) -> None:
+        """Record metrics beside the objective: losses, Q values, an episode's return.
+
+        They are sent in batches, so a call costs a few microseconds; a tensor on a GPU is waited
+        for. A later attempt of the trial replaces what an earlier one recorded from its first
+        step on.
+
+        Args:
+            values: numbers by name, also NumPy scalars and tensors of one element. NaN and
+                infinities are recorded as they are. A name is text of 1 to 100 characters, by
+                custom ``group/name``; a trial may have 1,000 names.
+            step: where training stands, in [0, 2³¹). Values of one name and step are all kept.
+
+        Raises:
+            TypeError: a value is not a number, or ``step`` not an integer.
+            ValueError: ``step`` is out of its range, or a name cannot be stored.
+
+        Example:
+            >>> trial = Trial(params={})
+            >>> trial.record({"losses/td": 0.25, "charts/episodic_return": 21.0}, step=100)
+        """
+        self._metrics.add(values, step=_checked_step("record", step))
 
     def should_prune(self) -> bool:
         """Whether the pruner wants the trial stopped, judged by its latest report.
@@ -109,7 +135,8 @@ class Trial:
 
         Args:
             optimizer: the optimizer; a task with two (TD3) calls this for each.
-            scheduler: its α scheduler, if it has one, named in the trial's log.
+            scheduler: its α scheduler, if it has one: named in the trial's log, and told of each
+                value that is reported.
             step: gives the trace's step, e.g. ``lambda: global_step``; by default the number of
                 optimizer steps taken since ``watch``.
 
@@ -118,6 +145,7 @@ class Trial:
         """
         if scheduler is not None:
             self.log(f"α of {type(optimizer).__name__} is led by {type(scheduler).__name__}")
+            self._schedulers.append(scheduler)
         self._watcher.add(optimizer, step=step)
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
@@ -128,8 +156,9 @@ class Trial:
                 ``weights_only=True``.
         """
         if self._checkpoints is not None:
-            # The trace must reach as far as the checkpoint, from where a later attempt goes on.
+            # What is stored must reach as far as the checkpoint, where a later attempt goes on.
             self._watcher.flush()
+            self._metrics.flush()
             self._checkpoints.save(state)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
@@ -137,13 +166,22 @@ class Trial:
         return None if self._checkpoints is None else self._checkpoints.load()
 
     def log(self, message: str) -> None:
-        """Write a line with the time to the trial's log."""
+        """Write a line with the time to the trial's log; without a study, to standard output."""
         now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
-        print(f"{now} {message}", flush=True)  # noqa: T201  (stdout is the trial's log file)
+        print(f"{now} {message}", file=self._log, flush=True)
 
     def close(self) -> None:
         """Send what is still buffered; the worker's process calls it when the task has ended."""
         self._watcher.close()
+        self._metrics.flush()
+
+
+def _checked_step(method: str, step: int) -> int:
+    if isinstance(step, bool) or not hasattr(step, "__index__"):
+        raise TypeError(f"{method}: the step must be an integer, got {step!r}")
+    if not 0 <= step < STEPS:
+        raise ValueError(f"{method}: the step must be in [0, {STEPS}), got {step}")
+    return int(step)
 
 
 def run_task(name: str, params: Mapping[str, Any], *, seed: int, trial: Trial | None = None) -> Any:

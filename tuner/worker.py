@@ -14,15 +14,15 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import knobs, leases, results, study_store, trial_process
+from alphagrad.tuner import knobs, leases, results, study_store
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
-from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.registry import task_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.starter import Starter
+from alphagrad.tuner.trial_process import forkserver
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +51,10 @@ class Worker:
         self._settings = settings
         self._study = study
         self._optuna = OptunaStorage(database)
-        self._context = trial_process.forkserver()
-        self._tasks = frozenset(task_names())
+        self._starter = Starter(
+            database, settings, self._optuna, worker=self.name, context=forkserver(), study=study
+        )
         self._running: dict[tuple[int, int], RunningTrial] = {}
-        self._starting: set[tuple[int, int]] = set()
         self._lost: set[tuple[int, int]] = set()
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = 0.0
@@ -96,8 +96,8 @@ class Worker:
         if not self._running:
             self._stop.wait(POLL_SECONDS)
         elif not any(running.has_unhandled for running in self._running.values()):
-            signs = [sign for running in self._running.values() for sign in running.signs]
-            wait(signs, timeout=POLL_SECONDS)
+            signs = {sign for running in self._running.values() for sign in running.signs}
+            wait(list(signs), timeout=POLL_SECONDS)
         ended = [self._attend(running) for running in list(self._running.values())]
         now = time.monotonic()
         if self._running and now >= self._next_poll:
@@ -149,83 +149,21 @@ class Worker:
         for status in study_store.settle(self._database):
             self._optuna.fail_orphans(status.spec)
             logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
-        while len(self._running) < self._settings.slots and not self._stop.is_set():
-            claimed = leases.claim(
-                self._database,
-                worker=self.name,
-                lease_seconds=self._settings.lease_seconds,
-                tasks=self._tasks,
-                study=self._study,
-            )
-            if claimed is None:
-                break
-            self._start(claimed)
+        while self._processes() < self._settings.slots and not self._stop.is_set():
+            try:
+                if not self._starter.claim():
+                    break
+                self._running |= {(one.id, one.fence): one for one in self._starter.start()}
+            finally:
+                self._starter.done()
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
                 self._tell_optuna()
                 self._stop.set()
 
-    def _start(self, claimed: leases.Claim) -> None:
-        trial, study = claimed.trial, claimed.study
-        spec = StudySpec.model_validate(study.spec)
-        self._starting = {(trial.id, trial.fence)}
-        try:
-            if trial.number is None or trial.optuna_trial_id is None:
-                self._ask(claimed, spec)
-            assert trial.number is not None
-            assert trial.optuna_trial_id is not None
-            request = TrialRequest(
-                study=study.name,
-                number=trial.number,
-                task=spec.task,
-                seed=trial.seed or 0,
-                params=trial.params or {},
-                attempt=trial.attempt,
-                fence=trial.fence,
-                log_path=str(self._settings.log_path(study.name, trial.number)),
-                checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
-            )
-            self._running[trial.id, trial.fence] = RunningTrial(
-                self._database,
-                self._optuna,
-                claimed=claimed,
-                spec=spec,
-                study=self._optuna.study(spec, number=trial.number),
-                request=request,
-                context=self._context,
-            )
-            logger.info("%s/%d attempt %d", study.name, trial.number, trial.attempt)
-        except StaleFenceError as error:
-            logger.warning("%s: slot %d: %s", study.name, trial.slot, error)
-        except Exception as error:
-            if isinstance(error, DBAPIError) and is_outage(error):
-                raise  # the lease, not renewed, will run out, and the trial is taken up again
-            # A sampler that cannot work, or no process to be had: this trial's end, not ours.
-            logger.exception("%s: slot %d could not start", study.name, trial.slot)
-            with suppress(StaleFenceError):
-                results.finish(
-                    self._database,
-                    trial_id=trial.id,
-                    fence=trial.fence,
-                    state="FAIL",
-                    error=f"{type(error).__name__}: {error}",
-                    retries=spec.retries,
-                )
-        finally:
-            self._starting = set()
-
-    def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
-        study_id = study_store.ensure_optuna_study(
-            self._database, self._optuna, claimed.study, spec
-        )
-        asked = self._optuna.ask(
-            spec,
-            optuna_study_id=study_id,
-            slot=claimed.trial.slot,
-            resumed=claimed.trial.attempt > 1,
-        )
-        results.record_ask(self._database, claimed, asked)
+    def _processes(self) -> int:
+        return len({running.process for running in self._running.values()})
 
     def _end_cancelled(self) -> None:
         states = study_store.study_states(
@@ -250,7 +188,7 @@ class Worker:
     def _beat(self) -> None:
         lease = self._settings.lease_seconds
         while not self._stop.wait(lease / 3):
-            believed = {*self._starting, *self._running}
+            believed = {*self._starter.claimed, *self._running}
             try:
                 held = leases.renew(self._database, believed, worker=self.name, lease_seconds=lease)
             except DBAPIError as error:

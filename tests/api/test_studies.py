@@ -182,6 +182,7 @@ def test_a_long_value_is_shown_in_part(api: httpx.Client, name: str) -> None:
         ("GET", "/v1/studies/nobody/trials"),
         ("GET", "/v1/studies/nobody/trials/0"),
         ("GET", "/v1/studies/nobody/trials/0/alpha"),
+        ("GET", "/v1/studies/nobody/trials/0/metrics"),
         ("GET", "/v1/studies/nobody/trials/0/knobs"),
         ("POST", "/v1/studies/nobody:stop"),
         ("POST", "/v1/studies/nobody:cancel"),
@@ -309,6 +310,7 @@ def test_the_openapi_document_names_every_path(api: httpx.Client) -> None:
         "/v1/studies/{name}/trials",
         "/v1/studies/{name}/trials/{number}",
         "/v1/studies/{name}/trials/{number}/alpha",
+        "/v1/studies/{name}/trials/{number}/metrics",
         "/v1/studies/{name}/trials/{number}/knobs",
     }
     assert document["info"]["title"] == "AlphaGrad"

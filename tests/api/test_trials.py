@@ -1,13 +1,19 @@
-"""Trials over REST, from rows in the database: traces, paging, and the knob's refusals."""
+"""Trials over REST, from rows in the database: traces, metrics, paging, the knob's refusals."""
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from alphagrad.api.client import ApiError, Client
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.messages import Metrics
+from alphagrad.tuner.metrics import append_metrics
 from alphagrad.tuner.models import TraceRow, TrialRow
 
 LAYERS = ["net.weight", "net.bias"]
@@ -39,6 +45,7 @@ def add_trial(state: Database, study: str, number: int, is_: str = "RUNNING") ->
             seed=5,
             attempt=1,
             layers=LAYERS,
+            fence=1,
             lease_expires_at=2e9 if is_ == "RUNNING" else None,
             value=0.5 if is_ == "COMPLETE" else None,
             started_at=1e9,
@@ -80,6 +87,7 @@ def test_a_trial_shows_its_parameters_and_times(
         "started_at": "2001-09-09T01:46:40Z",
         "finished_at": "2001-09-09T01:46:41Z",
         "layers": LAYERS,
+        "metrics": None,
     }
     assert api.get(f"/v1/studies/{study}").json()["best"] == trial
 
@@ -138,6 +146,109 @@ def test_a_long_trace_is_thinned_and_keeps_its_ends(
     assert len(thinned["alpha"]) == len(thinned["saturation"]) == 11
     assert len(api.get(path).json()["steps"]) == 101
     assert api.get(path, params={"max_steps": 1}).status_code == 422
+
+
+def add_metrics(
+    state: Database, trial: int, name: str, values: list[float], first: int = 0
+) -> None:
+    """Store the values of steps 1, 2, …, as the running trial's worker would."""
+    n = len(values)
+    batch = Metrics(first, [name], [0] * n, list(range(1, n + 1)), values)
+    append_metrics(state, trial_id=trial, fence=1, batch=batch)
+
+
+def test_metrics_come_by_name(api: httpx.Client, state: Database, study: str) -> None:
+    trial = add_trial(state, study, 0)
+    add_metrics(state, trial, "losses/td", [0.5, NAN, float("inf"), -float("inf"), 1e300])
+    add_metrics(state, trial, "α & β", [-1.0], first=5)
+    losses = {"steps": [1, 2, 3, 4, 5], "values": [0.5, None, None, None, 1e300]}
+    other = {"steps": [1], "values": [-1.0]}
+    path = f"/v1/studies/{study}/trials/0"
+    assert api.get(path).json()["metrics"] == ["losses/td", "α & β"]
+    assert api.get(f"{path}/metrics").json() == {"metrics": {"losses/td": losses, "α & β": other}}
+
+    def named(*names: str) -> Any:
+        return api.get(f"{path}/metrics", params={"names": names}).json()["metrics"]
+
+    assert named("α & β") == {"α & β": other}
+    assert named("α & β", "losses/td") == {"α & β": other, "losses/td": losses}
+    assert named("losses/td", "later") == {
+        "losses/td": losses,
+        "later": {"steps": [], "values": []},
+    }
+
+
+def test_long_metrics_are_thinned_and_keep_their_ends(
+    api: httpx.Client, state: Database, study: str
+) -> None:
+    trial = add_trial(state, study, 0)
+    add_metrics(state, trial, "a", [float(n) for n in range(2101)])
+    path = f"/v1/studies/{study}/trials/0/metrics"
+    thinned = api.get(path, params={"max_steps": 11}).json()["metrics"]["a"]
+    assert thinned["steps"] == list(range(1, 2102, 210))
+    assert thinned["values"] == [step - 1 for step in thinned["steps"]]
+    assert len(api.get(path).json()["metrics"]["a"]["steps"]) == 2000
+    assert len(api.get(path, params={"max_steps": 20_000}).json()["metrics"]["a"]["steps"]) == 2101
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "value"),
+    [
+        ({"max_steps": 1}, "max_steps", "1"),
+        ({"max_steps": 20_001}, "max_steps", "20001"),
+        ({"max_steps": "all"}, "max_steps", "all"),
+        ({"names": ""}, "names.0", ""),
+        ({"names": ["good", "x" * 101]}, "names.1", "x" * 101),
+        ({"names": "a\0"}, "names.0", "a\0"),
+    ],
+)
+def test_a_wrong_question_for_metrics_is_named_with_its_value(
+    api: httpx.Client, state: Database, study: str, query: dict[str, Any], field: str, value: str
+) -> None:
+    add_trial(state, study, 0)
+    answer = api.get(f"/v1/studies/{study}/trials/0/metrics", params=query)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [(error["field"], error["value"]) for error in answer.json()["errors"]] == [
+        (field, value)
+    ]
+
+
+def test_metrics_of_a_trial_that_is_not_there(api: httpx.Client, study: str) -> None:
+    for path in (f"{study}/trials/0", "nobody/trials/0"):
+        answer = api.get(f"/v1/studies/{path}/metrics")
+        assert answer.status_code == 404
+        assert answer.json()["type"] == "urn:alphagrad:problem:not-found"
+
+
+def test_a_client_reads_metrics(server_url: str, key: str, state: Database, study: str) -> None:
+    trial = add_trial(state, study, 0)
+    add_metrics(state, trial, "losses/td", [0.5, 0.25, NAN])
+    add_metrics(state, trial, "b", [1.0], first=3)
+    with Client(server_url, key) as client:
+        found = client.metrics(study, 0)
+        assert list(found["metrics"]) == ["losses/td", "b"]
+        found = client.metrics(study, 0, names=["losses/td"], max_steps=2)
+        assert found == {"metrics": {"losses/td": {"steps": [1, 3], "values": [0.5, None]}}}
+        with pytest.raises(ApiError, match="no trial 1") as caught:
+            client.metrics(study, 1)
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("state_url", ["sqlite"], indirect=True)
+def test_metrics_are_printed_by_the_command(
+    server_url: str, key: str, state: Database, study: str
+) -> None:
+    add_metrics(state, add_trial(state, study, 0), "losses/td", [0.5, NAN])
+    done = subprocess.run(
+        [sys.executable, "-m", "alphagrad", "metrics", study, "0", "--name", "losses/td"],
+        env=os.environ | {"ALPHAGRAD_URL": server_url, "ALPHAGRAD_API_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "step,name,value\n1,losses/td,0.5\n2,losses/td,\n"
 
 
 def patch(api: httpx.Client, study: str, body: Any) -> httpx.Response:

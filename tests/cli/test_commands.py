@@ -1,6 +1,7 @@
-"""run, submit, ls, show, stop and worker on a home of their own, without a server."""
+"""run, submit, ls, show, stop, metrics and worker on a home of their own, without a server."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, create_engine, func, select
 
-from alphagrad.tuner.database import parse_url
+from alphagrad.tuner.database import Database, parse_url
+from alphagrad.tuner.models import MetricRow, TrialRow
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -86,6 +88,45 @@ def test_a_worker_runs_what_was_submitted_but_not_what_was_stopped(
 
 def test_a_study_that_is_not_there_is_named(ran: Path, alphagrad: Command) -> None:
     assert "'nobody'" in one_line(alphagrad("show", "nobody", "--home", str(ran)))
+
+
+@pytest.fixture
+def recorded(ran: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny study's home, whose trial 0 recorded two metrics."""
+    home = shutil.copytree(ran, tmp_path / "recorded")
+    database = Database(f"sqlite:///{home / 'alphagrad.db'}")
+    with database.write() as session:
+        trial = session.scalars(select(TrialRow).where(TrialRow.number == 0)).one()
+        trial.metrics = ["losses/td", "a,b"]
+        values = [(0, 1, 0.5), (1, 1, None), (0, 20, 1e-9), (0, 30, float("inf"))]
+        for position, (name, step, value) in enumerate(values):
+            session.add(
+                MetricRow(
+                    trial_id=trial.id, name=name, fence=1, position=position, step=step, value=value
+                )
+            )
+    database.dispose()
+    return home
+
+
+def test_metrics_are_printed_as_csv(recorded: Path, alphagrad: Command) -> None:
+    printed = alphagrad("metrics", "tiny", "0", "--home", str(recorded))
+    assert printed.returncode == 0, printed.stderr
+    losses = "1,losses/td,0.5\n20,losses/td,1e-09\n30,losses/td,\n"
+    assert printed.stdout == f'step,name,value\n{losses}1,"a,b",\n'
+    chosen = ("--name", "losses/td", "--home", str(recorded))
+    assert alphagrad("metrics", "tiny", "0", *chosen).stdout == f"step,name,value\n{losses}"
+
+
+def test_metrics_that_are_not_there_are_named(recorded: Path, alphagrad: Command) -> None:
+    home = ("--home", str(recorded))
+    absent = alphagrad("metrics", "tiny", "0", "--name", "a,b", "--name", "typo", *home)
+    assert (absent.returncode, absent.stdout) == (2, "")
+    said = " ".join(re.sub("[│╭╮╰╯─]", "", absent.stderr).split())
+    assert "trial 0 of tiny has no typo; it recorded losses/td, a,b" in said
+    assert "'tiny' has no trial 2" in one_line(alphagrad("metrics", "tiny", "2", *home))
+    assert "'nobody'" in one_line(alphagrad("metrics", "nobody", "0", *home))
+    assert alphagrad("metrics", "tiny", "-1", *home).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from torch import nn
 
 from alphagrad.optim import AlphaGrad
 from alphagrad.scheduler.attached import AttachedSchedulers, as_text, from_text, unwrap
+from tests.scheduler.cases import Factory
 from tests.scheduler.checks import feedback
-from tests.scheduler.test_contract import Factory, every_scheduler, make, train
+from tests.scheduler.test_contract import every_scheduler, make, train
 
 
 @every_scheduler

@@ -1,66 +1,18 @@
 """What every α scheduler keeps to."""
 
 import io
-from collections.abc import Callable
-from functools import partial
+import math
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import (
-    AlphaScheduler,
-    ChainedAlpha,
-    ConstantAlpha,
-    CosineAlpha,
-    ExponentialAlpha,
-    LambdaAlpha,
-    LinearAlpha,
-    SaturationScheduler,
-    SequentialAlpha,
-    SqrtDAlpha,
-)
+from alphagrad.scheduler import AlphaScheduler, SqrtDAlpha
+from tests.scheduler.cases import SCHEDULERS, Factory, Halve
 
-
-class Halve(AlphaScheduler):
-    def get_alpha(self) -> list[Tensor]:
-        return [alpha / 2 for alpha in super().get_alpha()]
-
-
-def chained(optimizer: AlphaGrad, layers: str = "*") -> ChainedAlpha:
-    curve = ExponentialAlpha(optimizer, gamma=0.9, layers=layers)
-    return ChainedAlpha([curve, SaturationScheduler(optimizer, layers=layers)])
-
-
-def sequential(optimizer: AlphaGrad, layers: str = "*") -> SequentialAlpha:
-    def first(optimizer: AlphaGrad) -> AlphaScheduler:
-        return ExponentialAlpha(optimizer, gamma=0.9, layers=layers)
-
-    def second(optimizer: AlphaGrad) -> AlphaScheduler:
-        return SaturationScheduler(optimizer, layers=layers)
-
-    return SequentialAlpha(optimizer, schedulers=[first, second], milestones=[3])
-
-
-Factory = Callable[..., AlphaScheduler]
-# Each takes an α of 400 down within a step.
-SCHEDULERS: dict[str, Factory] = {
-    "halve": Halve,
-    "constant": partial(ConstantAlpha, alpha=40.0),
-    "sqrt_d": SqrtDAlpha,
-    "linear": partial(LinearAlpha, start_factor=1.0, end_factor=0.1, total_steps=7),
-    "cosine": partial(CosineAlpha, period=7),
-    "cosine, restarts": partial(
-        CosineAlpha, period=8, restarts=True, period_mult=2, start_factor=0.99
-    ),
-    "exponential": partial(ExponentialAlpha, gamma=0.9),
-    "lambda": partial(LambdaAlpha, alpha_lambda=lambda step: 1 / (1 + step)),
-    "saturation": SaturationScheduler,
-    "chained": chained,
-    "sequential": sequential,
-}
 every_scheduler = pytest.mark.parametrize("factory", SCHEDULERS.values(), ids=SCHEDULERS.keys())
 NAMES = ["0.weight", "0.bias", "1.weight", "1.bias"]
 
@@ -154,6 +106,60 @@ def test_a_saved_state_does_not_change_with_the_scheduler(factory: Factory) -> N
     assert repr(saved) == text
     assert repr(scheduler.state_dict()) != text
     assert "optimizer" not in saved
+
+
+@every_scheduler
+def test_gradients_that_say_nothing_keep_alpha_finite(factory: Factory) -> None:
+    optimizer = make()
+    factory(optimizer).attach()
+    bad = [torch.full((20, 30), math.nan), torch.zeros(20), None, torch.full((10,), math.inf)]
+    for i in range(12):
+        grads = [torch.randn(20, 30), torch.ones(20), torch.randn(10, 20), torch.randn(10)]
+        for j, p in enumerate(optimizer.param_groups[0]["params"]):
+            p.grad = bad[j] if (i + j) % 3 else grads[j]
+        optimizer.step()
+    assert all(0 < alpha < 1e6 for alpha in optimizer.alphas().values())
+
+
+class Calls(TorchDispatchMode):
+    """The names of the operations that torch is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@every_scheduler
+def test_a_step_waits_for_no_device(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alphagrad.optim.native.hold_band", lambda *_: False)  # as on a GPU
+    optimizer = make()
+    scheduler = factory(optimizer)
+    for _ in range(4):
+        train(optimizer, range(1))
+        with Calls() as calls:
+            scheduler.step()
+        # What asks for a number of the device, or for as many as it happens to find.
+        assert not {name for name in calls.names if "_local_scalar" in name or "nonzero" in name}
+        assert "aten.equal.default" not in calls.names
+
+
+@every_scheduler
+def test_only_one_that_starts_from_gradients_hooks_before_the_step(factory: Factory) -> None:
+    optimizer = make()
+    scheduler = factory(optimizer).attach()
+    assert len(optimizer._optimizer_step_pre_hooks) == scheduler.starts
+    scheduler.detach()
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+
+
+def test_these_start_from_gradients() -> None:
+    starting = {name for name, factory in SCHEDULERS.items() if factory(make()).starts}
+    assert starting == {"saturation", "chained", "sequential"}
 
 
 def test_a_state_of_another_class_is_refused() -> None:

@@ -17,6 +17,7 @@ from alphagrad.scheduler import (
     LinearAlpha,
     MixScheduler,
     PlateauAlpha,
+    PointCurve,
     SequentialAlpha,
     SqrtDAlpha,
 )
@@ -217,3 +218,27 @@ def test_bad_arguments_are_named(
     with pytest.raises(ValueError, match=message):
         make_it(optimizer, **options)
     assert set(optimizer.alphas().values()) == {10.0}
+
+
+def test_a_curve_through_points_is_straight_in_the_logarithm() -> None:
+    curve = PointCurve([(2, 4.0), (4, 1.0), (14, 0.01)])
+    steps = [0, 2, 3, 4, 9, 14, 10**9]
+    assert [curve(step) for step in steps] == pytest.approx([4, 4, 2, 1, 0.1, 0.01, 0.01])
+    assert [PointCurve([(5, 0.5)])(step) for step in (0, 5, 9)] == [0.5] * 3
+    optimizer = make()
+    LambdaAlpha(optimizer, alpha_lambda=curve).attach()
+    assert trace(optimizer, 6) == pytest.approx([10 * curve(t) for t in range(6)], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([], "Invalid points: none given"),
+        ([(1, 1.0), (1, 2.0)], r"Invalid steps of points: \[1, 1\], must be rising"),
+        ([(-1, 1.0)], r"Invalid steps of points: \[-1\]"),
+        ([(0, 0.0)], "Invalid factor: 0.0, must be finite and > 0"),
+    ],
+)
+def test_points_without_sense_are_refused(points: list[tuple[int, float]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PointCurve(points)

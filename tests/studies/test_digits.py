@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from alphagrad.studies.digits import classifier, load_split
+from alphagrad.studies.classification import relu_layers
+from alphagrad.studies.digits import load_split
 from alphagrad.tuner import run_task
 
 
@@ -51,7 +52,7 @@ def test_the_images_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("hidden_sizes", [(), (16,), (32, 16)])
 def test_hidden_sizes_shape_the_network(hidden_sizes: tuple[int, ...]) -> None:
-    network = classifier(hidden_sizes)
+    network = relu_layers(64, hidden_sizes, classes=10)
     assert network(torch.zeros(3, 64)).shape == (3, 10)
     widths = [m.out_features for m in network if isinstance(m, torch.nn.Linear)]
     assert widths == [*hidden_sizes, 10]

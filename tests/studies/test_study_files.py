@@ -15,15 +15,17 @@ def load(path: str) -> StudySpec:
     return parse_spec(load_toml(Path(path)))
 
 
-def test_the_study_files_are_found() -> None:
-    assert [Path(path).name for path in STUDY_FILES] == ["cartpole_dqn.toml", "digits.toml"]
+def test_these_tasks_have_a_study_file() -> None:
+    assert {load(path).task for path in STUDY_FILES} >= {"chars", "digits", "dqn", "names"}
 
 
 @pytest.mark.parametrize("path", STUDY_FILES)
 def test_a_study_file_fits_its_task_at_every_edge_of_its_space(path: str) -> None:
     spec = load(path)
     assert spec.name == Path(path).stem
-    assert (spec.direction, spec.engine, spec.n_trials) == ("maximize", "optuna", 20)
+    assert spec.direction == ("minimize" if spec.task == "chars" else "maximize")
+    assert spec.engine == "optuna"
+    assert 10 <= spec.n_trials <= 30
 
 
 @pytest.mark.parametrize("path", STUDY_FILES)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import leases, results, traces
+from alphagrad.tuner import leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.leases import Claim
-from alphagrad.tuner.messages import FinalState, Trace
+from alphagrad.tuner.messages import FinalState, Metrics, Trace
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.study_store import (
@@ -190,18 +190,20 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
     new = must_claim(database, "new")
     stale = {"trial_id": old.trial.id, "fence": old.fence}
     row = np.ones((1, 1), dtype=np.float32)
+    batch = Metrics(first=0, names=["a"], which=[0], steps=[1], values=[0.5])
     for write in (
         lambda: finish(database, old),
         lambda: results.record_ask(database, old, asked()),
         lambda: leases.give_back(database, trial_id=old.trial.id, fence=old.fence),
         lambda: traces.record_layers(database, **stale, names=["w"]),
         lambda: traces.append_trace(database, **stale, trace=Trace([1], row, row)),
+        lambda: metrics.append_metrics(database, **stale, batch=batch),
     ):
         with pytest.raises(StaleFenceError, match="fence 1 is lost"):
             write()
     [trial] = trials(database)
     assert (trial.state, trial.value, trial.worker) == ("RUNNING", None, "new")
-    assert (trial.number, trial.layers) == (None, None)
+    assert (trial.number, trial.layers, trial.metrics) == (None, None, None)
     assert traces.read_trace(database, trial).steps == []
     assert finish(database, new)
 

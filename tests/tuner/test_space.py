@@ -35,6 +35,7 @@ def parse(**params: Any) -> dict[str, Any]:
         ({"type": "float", "low": 0, "high": 1, "lo": 0}, "Extra inputs"),
         ({"type": "gamma"}, "must be 'float', 'int' or 'categorical'"),
         ({"low": 0, "high": 1}, "must be 'float', 'int' or 'categorical'"),
+        ({"rule": "sqrt_d"}, "a constant is a plain value or a list, not an object"),
     ],
 )
 def test_a_dimension_without_sense_is_refused(dimension: dict[str, Any], message: str) -> None:
@@ -42,10 +43,38 @@ def test_a_dimension_without_sense_is_refused(dimension: dict[str, Any], message
         parse(x=dimension)
 
 
-@pytest.mark.parametrize("constant", [1, 0.5, True, "relu", [64, 32], None])
+ROWS = [[0, 0.5], [10, 2]]
+TABLE = {"rule": "lambda", "points": ROWS, "on": True, "sizes": [1, 2.5], "layers": "*.weight"}
+
+
+@pytest.mark.parametrize(
+    "constant", [1, 0.5, True, "relu", [64, 32], None, [], ROWS, [TABLE, {"rule": "sqrt_d"}]]
+)
 def test_a_plain_value_is_a_constant(constant: Any) -> None:
     assert parse(x=constant) == {"x": constant}
-    assert type(parse(x=constant)["x"]) is type(constant)
+    assert repr(parse(x=constant)["x"]) == repr(constant)
+    assert list(probe_points(parse(x=constant))) == [(None, {"x": constant})]
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        [[1.0, math.inf]],
+        [{"gain": math.nan}],
+        [{"points": [[0, math.nan]]}],
+        [{"part": {"gain": 1.0}}],
+        [{"parts": [{"gain": 1.0}]}],
+        [[[1.0]]],
+        [{"a\0": 1}],
+        [{"name": "\0"}],
+        [1, {"gain": 1.0}],
+        [{1: 2}],
+        {"gain": 1.0},
+    ],
+)
+def test_tables_are_flat_and_numbers_finite(constant: Any) -> None:
+    with pytest.raises(ValidationError):
+        parse(x=constant)
 
 
 def test_one_and_true_are_different_choices() -> None:

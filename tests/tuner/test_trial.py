@@ -28,7 +28,7 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.seeds import derive_seed
-from alphagrad.tuner.trial_process import outcome
+from alphagrad.tuner.trial_main import outcome
 
 
 @pytest.mark.parametrize("value", ["0.5", b"1", True, None, [1.0]])

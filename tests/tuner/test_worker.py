@@ -16,15 +16,15 @@ import pytest
 from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, leases, results, run_study, trial_process
+from alphagrad.tuner import StudySpec, leases, results, run_study
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
-from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.starter import Starter
 from alphagrad.tuner.study_store import (
     cancel_study,
     create_study,
@@ -34,6 +34,7 @@ from alphagrad.tuner.study_store import (
     stop_study,
 )
 from alphagrad.tuner.traces import read_trace
+from alphagrad.tuner.trial_process import forkserver
 from alphagrad.tuner.worker import Worker
 
 Spec = Callable[..., StudySpec]
@@ -341,37 +342,12 @@ def test_kill_minus_nine_in_the_middle_of_a_study(
 ALPHA = {"alpha": {"type": "float", "low": 1.0, "high": 100.0, "log": True}}
 
 
-def run_claimed(
-    database: Database, settings: TunerSettings, storage: OptunaStorage, spec: StudySpec
-) -> tuple[RunningTrial, leases.Claim]:
+def start_one(database: Database, settings: TunerSettings, storage: OptunaStorage) -> RunningTrial:
     """Claim and start one trial as a worker does."""
-    claimed = leases.claim(database, worker="one", lease_seconds=60, tasks=["digits"])
-    assert claimed is not None
-    study_id = claimed.study.optuna_study_id
-    assert study_id is not None
-    asked = storage.ask(spec, optuna_study_id=study_id, slot=0, resumed=False)
-    results.record_ask(database, claimed, asked)
-    request = TrialRequest(
-        study=spec.name,
-        number=asked.number,
-        task=spec.task,
-        seed=asked.seed,
-        params=asked.params,
-        attempt=1,
-        fence=claimed.fence,
-        log_path=str(settings.log_path(spec.name, asked.number)),
-        checkpoint_dir=str(settings.checkpoint_dir(claimed.study.id, 0)),
-    )
-    running = RunningTrial(
-        database,
-        storage,
-        claimed=claimed,
-        spec=spec,
-        study=storage.study(spec, number=asked.number),
-        request=request,
-        context=trial_process.forkserver(),
-    )
-    return running, claimed
+    starter = Starter(database, settings, storage, worker="one", context=forkserver(), study=None)
+    assert starter.claim()
+    [running] = starter.start()
+    return running
 
 
 def test_what_comes_after_another_worker_finished_the_trial_is_refused(
@@ -381,7 +357,7 @@ def test_what_comes_after_another_worker_finished_the_trial_is_refused(
     one = spec(n_trials=1, params={**SMALL, "optimizer": "adam"})  # no trace to be refused first
     create_study(database, optuna_storage, one)
     # A worker whose machine slept: it reads its trial's report when another has done the trial.
-    running, claimed = run_claimed(database, settings, optuna_storage, one)
+    running = start_one(database, settings, optuna_storage)
     try:
         with database.write() as session:
             session.execute(text("UPDATE alphagrad_trials SET lease_expires_at = 1"))
@@ -395,7 +371,7 @@ def test_what_comes_after_another_worker_finished_the_trial_is_refused(
             until(running.handle_messages, seconds=10)
     finally:
         running.kill()
-    assert claimed.trial.id == other.trial.id
+    assert running.id == other.trial.id
     [theirs] = optuna_trials(database, "s")
     assert (theirs.value, theirs.intermediate_values) == (0.5, {})
 
@@ -406,9 +382,9 @@ def test_a_report_with_an_old_fence_changes_nothing(
 ) -> None:  # fmt: skip
     one = spec(n_trials=1, params={**SMALL, "optimizer": "adam"})  # no trace to be refused first
     create_study(database, optuna_storage, one)
-    running, claimed = run_claimed(database, settings, optuna_storage, one)
+    running = start_one(database, settings, optuna_storage)
     try:
-        leases.give_back(database, trial_id=claimed.trial.id, fence=claimed.fence)
+        leases.give_back(database, trial_id=running.id, fence=running.fence)
         assert leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
         with pytest.raises(StaleFenceError):
             until(running.handle_messages, seconds=10)

@@ -1,0 +1,173 @@
+"""From a free trial to a running one: claimed, asked, started."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext
+
+from sqlalchemy.exc import DBAPIError
+
+from alphagrad.tuner import leases, results, study_store
+from alphagrad.tuner.database import Database, is_outage
+from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.messages import TrialRequest
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.registry import task_names
+from alphagrad.tuner.running_trial import RunningTrial
+from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.trial_process import TrialProcess
+
+logger = logging.getLogger(__name__)
+
+
+class Starter:
+    """Claims trials for a worker and starts them.
+
+    Args:
+        database: a migrated database.
+        settings: the folder for logs and checkpoints, and the lease.
+        optuna_storage: Optuna's tables in the same database.
+        worker: the worker's name, unique among all workers.
+        context: the forkserver that starts processes.
+        study: claim from this study alone; by default from all.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: TunerSettings,
+        optuna_storage: OptunaStorage,
+        *,
+        worker: str,
+        context: ForkServerContext,
+        study: str | None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._optuna = optuna_storage
+        self._worker = worker
+        self._context = context
+        self._study = study
+        self._tasks = frozenset(task_names())
+        self._claims: list[leases.Claim] = []
+
+    def claim(self) -> bool:
+        """Claim a trial, and as many more of its study as may share a process with it.
+
+        Returns:
+            Whether there was one.
+        """
+        study, stack = self._study, 1
+        while len(self._claims) < stack:
+            claimed = leases.claim(
+                self._database,
+                worker=self._worker,
+                lease_seconds=self._settings.lease_seconds,
+                tasks=self._tasks,
+                study=study,
+            )
+            if claimed is None:
+                break
+            self._claims.append(claimed)
+            study = claimed.study.name
+            stack = StudySpec.model_validate(claimed.study.spec).stack
+        return bool(self._claims)
+
+    def start(self) -> list[RunningTrial]:
+        """Start what was claimed, in one process; a trial that cannot start is recorded so."""
+        spec = StudySpec.model_validate(self._claims[0].study.spec)
+        asked = [claimed for claimed in self._claims if self._prepare(claimed, spec)]
+        return self._launch(asked, spec) if asked else []
+
+    def done(self) -> None:
+        """Forget the claims: whoever renews their leases now has the running trials."""
+        self._claims = []
+
+    @property
+    def claimed(self) -> set[tuple[int, int]]:
+        """The row ids and fences of what is claimed and not yet handed over."""
+        return {(claimed.trial.id, claimed.fence) for claimed in self._claims}
+
+    def _prepare(self, claimed: leases.Claim, spec: StudySpec) -> bool:
+        """Draw a trial's parameters if it has none; says whether it can run."""
+        trial = claimed.trial
+        try:
+            if trial.number is None or trial.optuna_trial_id is None:
+                self._ask(claimed, spec)
+        except StaleFenceError as error:
+            logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
+            return False
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_outage(error):
+                raise  # the lease, not renewed, will run out, and the trial is taken up again
+            self._fail(claimed, error, retries=spec.retries)  # a sampler that cannot work
+            return False
+        return True
+
+    def _launch(self, claims: list[leases.Claim], spec: StudySpec) -> list[RunningTrial]:
+        requests = [self._request(claimed, spec) for claimed in claims]
+        try:
+            process = TrialProcess(self._context, requests)
+        except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
+            for claimed in claims:
+                self._fail(claimed, error, retries=spec.retries)
+            return []
+        started = []
+        for claimed, request, line in zip(claims, requests, process.lines, strict=True):
+            started.append(
+                RunningTrial(
+                    self._database,
+                    self._optuna,
+                    claimed=claimed,
+                    spec=spec,
+                    study=self._optuna.study(spec, number=request.number),
+                    request=request,
+                    process=process,
+                    line=line,
+                )
+            )
+            logger.info("%s/%d attempt %d", request.study, request.number, request.attempt)
+        return started
+
+    def _request(self, claimed: leases.Claim, spec: StudySpec) -> TrialRequest:
+        trial, study = claimed.trial, claimed.study
+        assert trial.number is not None
+        return TrialRequest(
+            study=study.name,
+            number=trial.number,
+            task=spec.task,
+            seed=trial.seed or 0,
+            params=trial.params or {},
+            attempt=trial.attempt,
+            fence=trial.fence,
+            log_path=str(self._settings.log_path(study.name, trial.number)),
+            checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
+        )
+
+    def _fail(self, claimed: leases.Claim, error: Exception, *, retries: int) -> None:
+        logger.error(
+            "%s: slot %d could not start", claimed.study.name, claimed.trial.slot, exc_info=error
+        )
+        with suppress(StaleFenceError):
+            results.finish(
+                self._database,
+                trial_id=claimed.trial.id,
+                fence=claimed.fence,
+                state="FAIL",
+                error=f"{type(error).__name__}: {error}",
+                retries=retries,
+            )
+
+    def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
+        study_id = study_store.ensure_optuna_study(
+            self._database, self._optuna, claimed.study, spec
+        )
+        asked = self._optuna.ask(
+            spec,
+            optuna_study_id=study_id,
+            slot=claimed.trial.slot,
+            resumed=claimed.trial.attempt > 1,
+        )
+        results.record_ask(self._database, claimed, asked)

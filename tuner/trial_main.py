@@ -1,0 +1,147 @@
+"""What a trial's process does: runs one trial, or a stack of them, and sends each one's end."""
+
+from __future__ import annotations
+
+import faulthandler
+import math
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from alphagrad.tuner.channel import PipeChannel
+from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.messages import Finished, FromTrial, ToTrial, TrialRequest
+from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
+from alphagrad.tuner.trial import Trial
+
+
+def run_trials(
+    connections: Sequence[Connection[FromTrial, ToTrial]], requests: Sequence[TrialRequest]
+) -> None:
+    """Run an attempt of each trial and send their ends: the target of the process.
+
+    Args:
+        connections: the trials' ends of the lines to the worker.
+        requests: what to run, of one study; several form a stack.
+    """
+    os.setsid()  # a group of its own, so that all of it can be killed at once
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The output of the process is in the log of its first trial.
+    _log_to(Path(requests[0].log_path))
+    lines: list[PipeChannel] = []
+    channels = [PipeChannel(connection, company=lines) for connection in connections]
+    trials = [_trial(request, channel) for request, channel in zip(requests, channels, strict=True)]
+    for request, trial in zip(requests, trials, strict=True):
+        own = f"attempt {request.attempt} of {request.study}/{request.number}: {request.params}"
+        numbers = [other.number for other in requests if other is not request]
+        trial.log(f"{own}, stacked with {numbers}" if numbers else own)
+    for index, finished in outcomes(get_task(requests[0].task), trials):
+        trial = trials[index]
+        trial.close()
+        trial.log(
+            f"{finished.state} {finished.value if finished.error is None else finished.error}"
+        )
+        channels[index].finish(finished)
+
+
+def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finished]]:
+    """Run a task for one trial, or for a stack of them.
+
+    Args:
+        task: the task; for several trials, one that can be stacked.
+        trials: what to run it for.
+
+    Yields:
+        A trial's place in ``trials`` and its end, in the order in which they end.
+    """
+    running = set(range(len(trials)))
+    try:
+        for trial in trials:
+            trial.params = task.complete(trial.params)
+        results = task.run_stack(trials) if len(trials) > 1 else [(0, task(trials[0]))]
+        for index, value in results:
+            running.remove(index)
+            yield index, outcome(value)
+        left = Finished(state="FAIL", error="the task ended without a result")
+    except optuna.TrialPruned as pruned:
+        left = outcome(pruned)
+    except Exception as error:  # noqa: BLE001  (whatever a task raises is its result)
+        traceback.print_exc()
+        left = Finished(state="FAIL", error=f"{type(error).__name__}: {error}")
+    for index in sorted(running):
+        yield index, left
+
+
+def outcome(value: Any) -> Finished:
+    """What a task's return value makes of its trial.
+
+    A finite number completes it. NaN, infinities, ``None``, booleans and text fail it: no sampler
+    can learn from them. In a stack a ``TrialPruned`` stands for itself.
+
+    Example:
+        >>> outcome(0.5)
+        Finished(state='COMPLETE', value=0.5, error=None)
+        >>> outcome(float("inf")).error
+        'the task returned inf; a finite number is needed'
+    """
+    if isinstance(value, optuna.TrialPruned):
+        return Finished(state="PRUNED")
+    text = isinstance(value, str | bytes | bool) or value is None
+    try:
+        number = math.nan if text else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        return Finished(
+            state="FAIL", error=f"the task returned {value!r}; a finite number is needed"
+        )
+    return Finished(state="COMPLETE", value=number)
+
+
+def import_tasks() -> None:
+    """Import the modules of all installed tasks; one that cannot be imported is left out."""
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            import_module(get_task(point.name).module)
+        except Exception:  # noqa: BLE001  (its trials will fail with this error, others must not)
+            traceback.print_exc()
+
+
+def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
+    path = Path(request.log_path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Trial(
+        params=request.params,
+        seed=request.seed,
+        number=request.number,
+        study=request.study,
+        attempt=request.attempt,
+        channel=channel,
+        checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
+        log=path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace"),
+    )
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # The descriptors themselves, so that output of C libraries lands there too.
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = open(  # noqa: SIM115  (open as long as the process lives)
+            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
+        )
+        setattr(sys, name, stream)
+    faulthandler.enable()

@@ -145,6 +145,23 @@ def submit(
     typer.echo(f"{study['name']} {study['state']}")
 
 
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="A task, to see its parameters.")] = None,
+) -> None:
+    """List the tasks a study can name, or the parameters of one."""
+    from rich.console import Console
+
+    from alphagrad import display
+    from alphagrad.tuner.registry import get_task, task_names
+
+    console = Console()
+    if name is not None:
+        console.print(display.params_table(get_task(name).schema()))
+        return
+    console.print(display.tasks_table(get_task(one) for one in task_names()))
+
+
 @app.command("ls")
 def list_studies(url: Url = None, home: Home = None, database_url: DatabaseUrl = None) -> None:
     """List the studies."""
@@ -285,8 +302,9 @@ def _mendable(error: Exception) -> str | None:
     from alphagrad.api.serve import ServeError
     from alphagrad.demo import DemoError
     from alphagrad.tuner.errors import TunerError, field_errors
+    from alphagrad.tuner.registry import UnknownTaskError
 
-    if isinstance(error, ApiError | ServeError | DemoError | TunerError):
+    if isinstance(error, ApiError | ServeError | DemoError | TunerError | UnknownTaskError):
         return str(error)
     if isinstance(error, ValidationError):  # of the settings: their values may be secrets
         return "; ".join(

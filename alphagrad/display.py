@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
+
+from alphagrad.tuner.registry import Task
 
 FINISHED = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -99,6 +102,44 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             Text(trial["error"] or ""),
         )
     return table
+
+
+def tasks_table(tasks: Iterable[Task]) -> Table:
+    """A table of tasks, one a line."""
+    table = Table("task", "what it does", "parameters", "stack")
+    for task in tasks:
+        table.add_row(
+            task.name,
+            task.about,
+            str(len(task.param_names)) if task.params is not None else "any",
+            "yes" if task.stack is not None else "",
+        )
+    return table
+
+
+def params_table(schema: Mapping[str, Any]) -> Table:
+    """A table of a task's parameters, from their JSON schema; one a line."""
+    table = Table("parameter", "type and range", "default", "meaning")
+    for name, field in schema.get("properties", {}).items():
+        default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else ""
+        table.add_row(name, Text(_type(field)), Text(default), Text(field.get("description", "")))
+    return table
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    """A JSON schema in words: ``number > 0``, ``one of a, b``."""
+    if "anyOf" in field:
+        return " or ".join(_type(choice) for choice in field["anyOf"])
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    if "enum" in field:
+        return "one of " + ", ".join(map(str, field["enum"]))
+    if field.get("type") == "array":
+        items = field.get("items")
+        return f"list of {_type(items)}" if isinstance(items, Mapping) else "list"
+    limits = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    said = [f"{sign} {field[key]:g}" for key, sign in limits.items() if key in field]
+    return " ".join([str(field.get("type", "any")), *said])
 
 
 def write_metrics(metrics: Mapping[str, Any], out: TextIO) -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import login, studies, trials
+from alphagrad.api import login, studies, tasks, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
@@ -53,6 +53,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
+    app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
     app.include_router(login.router)

@@ -24,6 +24,7 @@ from alphagrad.tuner.errors import (
     TrialNotFoundError,
     field_errors,
 )
+from alphagrad.tuner.registry import UnknownTaskError
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(StudyNotFoundError)
     @app.exception_handler(TrialNotFoundError)
+    @app.exception_handler(UnknownTaskError)
     def _not_found(request: Request, error: LookupError) -> JSONResponse:
         return problem(404, "not-found", str(error))
 

@@ -8,8 +8,11 @@ came before (imports, networks, steps played at random) and what would follow is
 from __future__ import annotations
 
 import gc
+import os
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,3 +105,21 @@ def clocked(
     if spent is None:
         raise RuntimeError(f"the training has ended after {steps} optimizer steps, before {window}")
     return spent
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """The least, the median and the greatest of a few measurements."""
+    return {"low": min(values), "median": statistics.median(values), "high": max(values)}
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what C libraries write to standard error; MuJoCo has two lines for each environment."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

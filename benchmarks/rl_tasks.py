@@ -66,7 +66,7 @@ class Task:
         return self.quick if quick else self.window
 
 
-# A rollout of PPO is 2048 steps, and 10 epochs of 32 minibatches. TD3 takes a step with its critics'
+# A rollout of PPO is 2048 steps and 10 epochs of 32 minibatches. TD3 takes a step with its critics'
 # optimizer at each step, and with its actor's at each second one.
 TASKS = {
     "ppo": Task(
@@ -85,8 +85,8 @@ TASKS = {
         env_id="Hopper-v4",
         script="td3_continuous_action.py",
         per_update=2 / 3,
-        window=Window(300, 6000),
-        quick=Window(300, 900),
+        window=Window(300, 3000),
+        quick=Window(150, 450),
         eps=1e-8,
         params={},
         arguments=("--env-id", "Hopper-v4"),

@@ -58,6 +58,7 @@ def dqn(trial: Trial) -> float:
     exploration, replay = generators["exploration"], generators["replay"]
     network_seed = int(seeds[3].generate_state(1)[0])
 
+    assert isinstance(episode.action_space, Discrete)
     actions = int(episode.action_space.n)
     make: Any = NumpyDQN if params.backend == "numpy" else TorchDQN
     learner = make(

@@ -49,7 +49,7 @@ class NumpyDQN:
     def act(self, observation: Array) -> np.intp:
         """Gives the action of the highest Q value for one observation."""
         # Half the time of the network on a batch of one: this is done at each step.
-        x = observation
+        x: Array = observation
         for weight, bias, room, zero in self._hidden:
             x = weight.dot(x, out=room)
             x += bias

@@ -12,15 +12,41 @@ from alphagrad.studies.ppo_params import PPOParams
 from alphagrad.studies.td3_params import TD3Params
 from alphagrad.tuner import lazy_task
 
-chars = lazy_task("chars", params=CharsParams, function="alphagrad.studies.chars:chars")
-digits = lazy_task("digits", params=DigitsParams, function="alphagrad.studies.digits:digits")
-dqn = lazy_task("dqn", params=DQNParams, function="alphagrad.studies.dqn:dqn")
-names = lazy_task("names", params=NamesParams, function="alphagrad.studies.names:names")
+chars = lazy_task(
+    "chars",
+    params=CharsParams,
+    function="alphagrad.studies.chars:chars",
+    about="a small character language model on Python's own help texts: validation loss",
+)
+digits = lazy_task(
+    "digits",
+    params=DigitsParams,
+    function="alphagrad.studies.digits:digits",
+    about="a classifier of scikit-learn's handwritten digits: validation accuracy",
+)
+dqn = lazy_task(
+    "dqn",
+    params=DQNParams,
+    function="alphagrad.studies.dqn:dqn",
+    about="deep Q-learning, discrete actions: return of greedy episodes",
+)
+names = lazy_task(
+    "names",
+    params=NamesParams,
+    function="alphagrad.studies.names:names",
+    about="a classifier of the scripts that Unicode characters' names are of: validation accuracy",
+)
 ppo = lazy_task(
     "ppo",
     params=PPOParams,
     function="alphagrad.studies.ppo:ppo",
+    about="proximal policy optimization, continuous actions: return of episodes without noise",
     stack="alphagrad.studies.ppo:ppo_stack",
     stack_params=OptimizerParams.model_fields,
 )
-td3 = lazy_task("td3", params=TD3Params, function="alphagrad.studies.td3:td3")
+td3 = lazy_task(
+    "td3",
+    params=TD3Params,
+    function="alphagrad.studies.td3:td3",
+    about="twin delayed DDPG, continuous actions: return of episodes without noise",
+)

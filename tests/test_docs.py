@@ -12,11 +12,11 @@ import pytest
 from fastapi.routing import APIRoute
 
 import alphagrad.scheduler
-from alphagrad.api import studies, trials
+from alphagrad.api import studies, tasks, trials
 from alphagrad.api.settings import ApiSettings
 from alphagrad.cli import app
 from alphagrad.optim import AlphaGrad
-from alphagrad.tuner import StudySpec
+from alphagrad.tuner import StudySpec, task_names
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,8 +37,9 @@ def test_study_fields_are_documented(field: str) -> None:
 
 def test_routes_are_documented() -> None:
     page = text("docs/api.md")
-    routes = [r for r in (*studies.router.routes, *trials.router.routes) if isinstance(r, APIRoute)]
-    assert len(routes) == 11
+    routers = (tasks.router, studies.router, trials.router)
+    routes = [r for router in routers for r in router.routes if isinstance(r, APIRoute)]
+    assert len(routes) == 13
     for route in routes:
         method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page
@@ -47,9 +48,14 @@ def test_routes_are_documented() -> None:
 def test_commands_are_documented() -> None:
     pages = text("README.md") + text("CHANGELOG.md")
     names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    assert len(names) == 10
+    assert len(names) == 11
     for name in names:
         assert re.search(rf"(alphagrad |`){name}\b", pages), name
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_tasks_are_documented(name: str) -> None:
+    assert f"| `{name}` |" in text("docs/tasks.md")
 
 
 @pytest.mark.parametrize("argument", list(inspect.signature(AlphaGrad).parameters))

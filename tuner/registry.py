@@ -44,6 +44,7 @@ class Task:
             that a process which only checks parameters never imports torch.
         params: a pydantic model of the parameters with their defaults and bounds, or ``None`` to
             accept any.
+        about: what it does, in a line.
         stack: trains several trials side by side in one process, and yields each one's place and
             value, or the :class:`TrialPruned` that ended it; or ``"module:function"``. ``None``
             where the task cannot.
@@ -53,6 +54,7 @@ class Task:
     name: str
     function: TaskFunction | str
     params: type[BaseModel] | None = None
+    about: str = ""
     stack: StackFunction | str | None = None
     stack_params: frozenset[str] = frozenset()
 
@@ -74,6 +76,15 @@ class Task:
     def param_names(self) -> list[str]:
         """The names of the parameters, as far as the task declares them."""
         return [] if self.params is None else sorted(self.params.model_fields)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the parameters, the task's own before those it inherits."""
+        if self.params is None:
+            return {}
+        schema = self.params.model_json_schema()
+        fields = schema["properties"]
+        own = {name: fields[name] for name in self.params.__annotations__ if name in fields}
+        return schema | {"properties": own | fields}
 
     def unknown_params(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` that the task would refuse."""
@@ -107,12 +118,22 @@ class Task:
         return function(trials)
 
 
-def task(name: str, *, params: type[BaseModel] | None = None) -> Callable[[TaskFunction], Task]:
+def task(
+    name: str,
+    *,
+    params: type[BaseModel] | None = None,
+    about: str = "",
+    stack: StackFunction | None = None,
+    stack_params: Iterable[str] = (),
+) -> Callable[[TaskFunction], Task]:
     """Register the decorated function as the task ``name``.
 
     Args:
         name: what a study calls it.
         params: a pydantic model of its parameters; ``None`` accepts any.
+        about: what it does, in a line.
+        stack: a function that trains several trials in one process, see :class:`Task`.
+        stack_params: the parameters in which such trials may differ.
 
     Example:
         >>> from alphagrad.tuner import Trial, run_task, task
@@ -124,7 +145,16 @@ def task(name: str, *, params: type[BaseModel] | None = None) -> Callable[[TaskF
     """
 
     def register(function: TaskFunction) -> Task:
-        return _register(Task(name=name, function=function, params=params))
+        return _register(
+            Task(
+                name=name,
+                function=function,
+                params=params,
+                about=about,
+                stack=stack,
+                stack_params=frozenset(stack_params),
+            )
+        )
 
     return register
 
@@ -134,6 +164,7 @@ def lazy_task(
     *,
     params: type[BaseModel] | None,
     function: str,
+    about: str = "",
     stack: str | None = None,
     stack_params: Iterable[str] = (),
 ) -> Task:
@@ -143,6 +174,7 @@ def lazy_task(
         name: what a study calls it.
         params: a pydantic model of its parameters; ``None`` accepts any.
         function: the training function.
+        about: what it does, in a line.
         stack: the function that trains several trials in one process, if there is one.
         stack_params: the parameters in which such trials may differ.
     """
@@ -151,6 +183,7 @@ def lazy_task(
             name=name,
             function=function,
             params=params,
+            about=about,
             stack=stack,
             stack_params=frozenset(stack_params),
         )

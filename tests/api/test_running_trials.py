@@ -18,7 +18,9 @@ ENDLESS = {
     "eval_interval": 10**8,
     "learning_rate": 1e-4,
 }
-LAYERS = [f"{layer}.{part}" for layer in ("hidden1", "hidden2", "q") for part in ("weight", "bias")]
+LAYERS = [
+    f"q.{layer}.{part}" for layer in ("hidden1", "hidden2", "output") for part in ("weight", "bias")
+]
 
 
 def run_endless(
@@ -101,7 +103,7 @@ def test_a_turn_of_the_knob_is_applied_within_a_second(
     slowest = 0.0
     for alpha in (30.0, 31.0, 32.0):
         started = time.monotonic()
-        knob = turn(service, wait_for, trial, layers="hidden2.*", alpha=alpha)
+        knob = turn(service, wait_for, trial, layers="q.hidden2.*", alpha=alpha)
         slowest = max(slowest, time.monotonic() - started)
         assert knob["state"] == "applied"
         requested, answered = (
@@ -114,8 +116,8 @@ def test_a_turn_of_the_knob_is_applied_within_a_second(
 def test_the_trace_shows_the_new_alpha_from_the_named_step_on(
     service: httpx.Client, trial: str, wait_for: Wait
 ) -> None:
-    before = turn(service, wait_for, trial, layers="hidden1.*", alpha=20.0)["step"]
-    knob = turn(service, wait_for, trial, layers="hidden1.*", alpha=55.5)
+    before = turn(service, wait_for, trial, layers="q.hidden1.*", alpha=20.0)["step"]
+    knob = turn(service, wait_for, trial, layers="q.hidden1.*", alpha=55.5)
     assert (knob["state"], knob["reason"]) == ("applied", None)
     step = knob["step"]
 
@@ -125,8 +127,8 @@ def test_the_trace_shows_the_new_alpha_from_the_named_step_on(
 
     trace = wait_for(shown)
     assert step in trace["steps"]
-    assert set(columns(trace, "hidden1.", after=step)) == {55.5}
-    assert set(columns(trace, "q.", after=0)) == {20.0}
+    assert set(columns(trace, "q.hidden1.", after=step)) == {55.5}
+    assert set(columns(trace, "q.output.", after=0)) == {20.0}
     untouched = [
         row
         for number, row in zip(trace["steps"], trace["alpha"], strict=True)
@@ -141,15 +143,15 @@ def test_a_turn_that_no_layer_matches_is_rejected_with_the_reason(
     knob = turn(service, wait_for, trial, layers="actor.*", alpha=5.0)
     assert knob["state"] == "rejected"
     assert "actor.*" in knob["reason"]
-    assert "hidden1.weight" in knob["reason"]
+    assert "q.hidden1.weight" in knob["reason"]
     assert service.get(trial).json()["state"] == "RUNNING"
 
 
 def test_all_commands_are_listed(service: httpx.Client, trial: str, wait_for: Wait) -> None:
-    turn(service, wait_for, trial, layers="q.*", alpha=20.0)
+    turn(service, wait_for, trial, layers="q.output.*", alpha=20.0)
     knobs = service.get(f"{trial}/knobs").json()["items"]
     assert [knob["id"] for knob in knobs] == sorted(knob["id"] for knob in knobs)
-    assert knobs[-1]["layers"] == "q.*"
+    assert knobs[-1]["layers"] == "q.output.*"
     assert {knob["state"] for knob in knobs} <= {"applied", "rejected"}
     assert all(knob["step"] > 200 for knob in knobs if knob["state"] == "applied")
 
@@ -158,8 +160,8 @@ def test_a_value_that_the_optimizer_cannot_hold_does_not_end_the_trial(
     service: httpx.Client, trial: str, wait_for: Wait
 ) -> None:
     for alpha in (1e300, 1e-300):
-        service.patch(f"{trial}/alpha", json={"alpha": alpha, "layers": "q.bias"})
-    assert turn(service, wait_for, trial, layers="hidden2.*", alpha=33.0)["state"] == "applied"
+        service.patch(f"{trial}/alpha", json={"alpha": alpha, "layers": "q.output.bias"})
+    assert turn(service, wait_for, trial, layers="q.hidden2.*", alpha=33.0)["state"] == "applied"
     assert service.get(trial).json()["state"] == "RUNNING"
 
 
@@ -167,22 +169,22 @@ def test_a_pinned_layer_is_left_alone_until_it_is_released(
     service: httpx.Client, scheduled: str, wait_for: Wait
 ) -> None:
     low = 0.001  # nothing saturates, so the scheduler raises α
-    pinned = turn(service, wait_for, scheduled, layers="q.*", alpha=low, pin=True)
-    free = turn(service, wait_for, scheduled, layers="hidden1.*", alpha=low)
+    pinned = turn(service, wait_for, scheduled, layers="q.output.*", alpha=low, pin=True)
+    free = turn(service, wait_for, scheduled, layers="q.hidden1.*", alpha=low)
 
     def alphas(layers: str, after: int) -> list[float]:
         trace = trace_of(service, scheduled)
         assert trace is not None
         return columns(trace, layers, after=after)
 
-    wait_for(lambda: max(alphas("hidden1.", free["step"]), default=0) > 2 * low)
-    held = alphas("q.", pinned["step"])
+    wait_for(lambda: max(alphas("q.hidden1.", free["step"]), default=0) > 2 * low)
+    held = alphas("q.output.", pinned["step"])
     assert len(held) > 2
     assert held == pytest.approx([low] * len(held))
-    released = turn(service, wait_for, scheduled, layers="q.*", pin=False)
+    released = turn(service, wait_for, scheduled, layers="q.output.*", pin=False)
     assert released["state"] == "applied"
     assert released["alpha"] is None
-    wait_for(lambda: max(alphas("q.", released["step"]), default=0) > 2 * low)
+    wait_for(lambda: max(alphas("q.output.", released["step"]), default=0) > 2 * low)
 
 
 def test_an_optimizer_without_alpha_says_so_and_cancelling_ends_its_trial(

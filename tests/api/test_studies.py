@@ -303,6 +303,8 @@ def test_the_openapi_document_names_every_path(api: httpx.Client) -> None:
     document = api.get("/openapi.json").json()
     assert document["paths"].keys() == {
         "/healthz",
+        "/v1/tasks",
+        "/v1/tasks/{name}",
         "/v1/studies",
         "/v1/studies/{name}",
         "/v1/studies/{name}:stop",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, create_engine, func, select
 
+from alphagrad.tuner import task_names
 from alphagrad.tuner.database import Database, parse_url
 from alphagrad.tuner.models import MetricRow, TrialRow
 
@@ -107,6 +108,19 @@ def recorded(ran: Path, tmp_path: Path) -> Path:
             )
     database.dispose()
     return home
+
+
+def test_tasks_are_listed_and_so_are_their_parameters(alphagrad: Command) -> None:
+    listed = alphagrad("tasks")
+    assert listed.returncode == 0, listed.stderr
+    for name in task_names():
+        assert f"│ {name} " in listed.stdout
+    told = alphagrad("tasks", "ppo", COLUMNS="200").stdout
+    assert "│ gae_lambda " in told
+    assert "number ≥ 0 ≤ 1" in told
+    assert "0.95" in told
+    assert "decay of generalised advantage estimation" in told
+    assert "unknown task 'nothing'" in one_line(alphagrad("tasks", "nothing"))
 
 
 def test_metrics_are_printed_as_csv(recorded: Path, alphagrad: Command) -> None:

@@ -6,14 +6,29 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.spaces import Box, Discrete
 
-from alphagrad.studies.dqn import GreedyPolicy, evaluate, flat, make_environment, q_network
-from alphagrad.tuner import Trial, run_task
+from alphagrad.studies.dqn_numpy import NumpyDQN
+from alphagrad.studies.dqn_params import DQNParams
+from alphagrad.studies.mlp import MLP
+from alphagrad.tuner import run_task
 from alphagrad.tuner.checkpoints import CheckpointStore
-from alphagrad.tuner.registry import get_task
+from tests.studies.interrupted import Line, StoppedError, assert_identical, run
 
 TIME_LIMIT = 5
+SMALL = {
+    "total_timesteps": 1200,
+    "learning_starts": 100,
+    "buffer_size": 400,
+    "batch_size": 32,
+    "train_frequency": 5,
+    "target_network_frequency": 50,
+    "eval_interval": 300,
+    "eval_episodes": 2,
+    "eval_window": 2,
+    "checkpoint_interval": 40,
+}
 
 
 class Clock(gym.Env[np.ndarray[Any, Any], np.int64]):
@@ -36,6 +51,18 @@ class Clock(gym.Env[np.ndarray[Any, Any], np.int64]):
         return np.full((1, 1), float(self.steps)), 1.0, False, False, {}
 
 
+class FragileCartPole(CartPoleEnv):
+    """Breaks down once, after so many steps of all its instances."""
+
+    steps_left = 0
+
+    def step(self, action: Any) -> Any:
+        FragileCartPole.steps_left -= 1
+        if FragileCartPole.steps_left == 0:
+            raise StoppedError
+        return super().step(action)  # type: ignore[no-untyped-call]
+
+
 @pytest.fixture
 def clock() -> Iterator[str]:
     name = "AlphagradClock-v0"
@@ -44,9 +71,30 @@ def clock() -> Iterator[str]:
     del gym.registry[name]
 
 
+@pytest.fixture
+def fragile() -> Iterator[str]:
+    name = "AlphagradFragileCartPole-v0"
+    gym.register(
+        name, entry_point=lambda **options: FragileCartPole(**options), max_episode_steps=30
+    )
+    yield name
+    del gym.registry[name]
+
+
+def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
+    """The last checkpoint of a trial that runs to its end."""
+    run("dqn", params, line, folder=folder)
+    state = CheckpointStore(folder, fence=1).load()
+    assert state is not None
+    return state
+
+
 @pytest.mark.parametrize(
     "params",
-    [{"alpha": 10.0, "learning_rate": 3e-4}, {"optimizer": "adam", "learning_rate": 1e-3}],
+    [
+        {"alpha": 10.0, "learning_rate": 3e-4},
+        {"optimizer": "adam", "learning_rate": 1e-3},
+    ],
     ids=["alpha", "adam"],
 )
 def test_it_learns_cartpole(params: dict[str, Any]) -> None:
@@ -62,6 +110,47 @@ def test_it_learns_cartpole(params: dict[str, Any]) -> None:
     assert np.mean(values) > 60
 
 
+@pytest.mark.parametrize(
+    ("number", "params"),
+    [
+        pytest.param(0, {"alpha": 20.0}, id="alpha"),
+        pytest.param(1, {"alpha_rule": "saturation", "tau": 0.5}, id="saturation"),
+        pytest.param(2, {"optimizer": "adam"}, id="adam"),
+        pytest.param(3, {"alpha_rule": "saturation", "backend": "torch"}, id="torch"),
+    ],
+)
+def test_a_kill_at_any_step_changes_nothing(
+    fragile: str, tmp_path: Path, number: int, params: dict[str, Any]
+) -> None:
+    params = SMALL | {"env_id": fragile} | params
+    whole, before, after = Line(), Line(), Line()
+    expected = checkpoint_of(params, tmp_path / "whole", whole)
+    assert expected["global_step"] == SMALL["total_timesteps"]
+
+    FragileCartPole.steps_left = int(np.random.default_rng(number).integers(150, 1200))
+    with pytest.raises(StoppedError):
+        run("dqn", params, before, folder=tmp_path / "parts")
+    middle = CheckpointStore(tmp_path / "parts", fence=1).load()
+    assert middle is not None
+    assert middle["global_step"] % SMALL["checkpoint_interval"] == 0
+    torch.manual_seed(0)  # another process has another global generator
+    run("dqn", params, after, folder=tmp_path / "parts", attempt=2)
+
+    assert before.reports | after.reports == whole.reports
+    assert before.metrics | after.metrics == whole.metrics
+    assert min(after.metrics, key=lambda key: key[1])[1] > middle["global_step"]
+    assert_identical(CheckpointStore(tmp_path / "parts", fence=2).load(), expected)
+
+
+def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
+    params = SMALL | {"total_timesteps": 400, "checkpoint_interval": 130}
+    line = Line()
+    state = checkpoint_of(params, tmp_path, line)
+    assert state["global_step"] == 390
+    begun = max(step for name, step in line.metrics if name.startswith("charts/ep") and step < 390)
+    assert 0 < len(state["episode"]["actions"]) == 390 - begun
+
+
 def test_a_time_limit_is_not_the_end(clock: str, tmp_path: Path) -> None:
     params = {
         "env_id": clock,
@@ -75,20 +164,20 @@ def test_a_time_limit_is_not_the_end(clock: str, tmp_path: Path) -> None:
         "eval_interval": 500,
         "checkpoint_interval": 500,
     }
-    checkpoints = CheckpointStore(tmp_path, fence=1)
-    task = get_task("dqn")
-    assert task(Trial(params=task.complete(params), seed=1, checkpoints=checkpoints)) == TIME_LIMIT
+    line = Line()
+    state = checkpoint_of(params, tmp_path, line)
+    assert set(line.reports.values()) == {TIME_LIMIT}
+    observation, _, reached, reward, terminated = state["buffer"]["rows"].T
+    assert terminated.max() == 0
+    assert reached.max() == TIME_LIMIT
+    assert reward.min() == reward.max() == 1
+    assert torch.equal(reached, observation + 1)
 
-    state = checkpoints.load()
-    assert state is not None
-    transitions = state["buffer"]
-    assert transitions["terminated"].max() == 0
-    assert transitions["next_observations"].max() == TIME_LIMIT
-    assert torch.equal(transitions["next_observations"], transitions["observations"] + 1)
-    q = q_network(1, 2)
-    q.load_state_dict(state["q"])
-    with torch.no_grad():
-        value = q(torch.zeros(1, 1)).max().item()
+    learner = NumpyDQN(
+        observation_size=1, actions=2, hidden_sizes=(120, 84), generator=torch.Generator()
+    )
+    learner.load_state_dict(state["learner"])
+    value = MLP(learner.q, "q", activation="relu")(np.zeros((1, 1, 1), np.float32)).max()
     # With the bootstrap Σ γᵗ = 10; a bogus end after five steps would leave it at most at 4.1.
     assert value > 7
 
@@ -97,37 +186,90 @@ def test_a_time_limit_is_not_the_end(clock: str, tmp_path: Path) -> None:
     ("env_id", "message"),
     [
         ("FrozenLake-v1", r"'FrozenLake-v1' has observations in Discrete\(16\), not in a Box"),
-        ("Pendulum-v1", r"'Pendulum-v1' has actions in Box.*, not in Discrete"),
+        ("Pendulum-v1", r"'Pendulum-v1' has actions in Box.*, not in a Discrete"),
     ],
 )
 def test_unfit_spaces_are_named(env_id: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_environment(env_id)
+        run_task("dqn", {"env_id": env_id}, seed=1)
 
 
-def test_the_numpy_policy_is_the_torch_network() -> None:
-    torch.manual_seed(0)
-    network = q_network(4, 3)
-    policy = GreedyPolicy(network)
-    observations = torch.randn(50, 4)
-    for scale in (1.0, -1.0):
-        # The policy sees an update in place, as an optimizer makes it.
-        with torch.no_grad():
-            network.q.weight.mul_(scale)  # type: ignore[union-attr,operator]
-            expected = network(observations).argmax(1).tolist()
-        assert [policy(row) for row in observations.numpy()] == expected
+def test_both_backends_learn_alike(tmp_path: Path) -> None:
+    # At random throughout, so both see the same transitions.
+    params = SMALL | {"start_e": 1.0, "end_e": 1.0, "alpha": 20.0, "learning_rate": 1e-4}
+    lines = {"numpy": Line(), "torch": Line()}
+    states = [
+        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        for backend, line in lines.items()
+    ]
+    one, other = (line.metrics for line in lines.values())
+    assert one.keys() == other.keys()
+    losses = [key for key in one if key[0].startswith("losses/")]
+    assert len(losses) == 2 * 1200 / 300
+    assert [one[key] for key in losses] == pytest.approx([other[key] for key in losses], rel=1e-3)
+    assert torch.equal(states[0]["buffer"]["rows"], states[1]["buffer"]["rows"])
+    for part in ("q", "target"):
+        for name, value in states[0]["learner"][part].items():
+            torch.testing.assert_close(
+                value, states[1]["learner"][part][name], rtol=1e-3, atol=1e-4
+            )
 
 
-def test_an_evaluation_depends_on_its_seeds_alone() -> None:
-    torch.manual_seed(0)
-    policy = GreedyPolicy(q_network(4, 2))
-    environment = make_environment("CartPole-v1")
-    first = evaluate(environment, policy, [1, 2, 3])
-    evaluate(environment, policy, [4])
-    assert evaluate(environment, policy, [1, 2, 3]) == first
+def test_metrics_tell_of_episodes_losses_and_evaluations() -> None:
+    line = Line()
+    value = run("dqn", SMALL, line)
+    columns = {
+        name: {step: value for (other, step), value in line.metrics.items() if other == name}
+        for name, _ in line.metrics
+    }
+    lengths = columns.pop("charts/episodic_length")
+    # CartPole pays 1 a step, and one episode follows the other.
+    assert columns.pop("charts/episodic_return") == lengths
+    assert list(lengths) == np.cumsum(list(lengths.values())).tolist()
+    assert columns.keys() == {
+        "losses/td_loss",
+        "losses/q_values",
+        "charts/epsilon",
+        "charts/eval_return",
+    }
+    assert {tuple(column) for column in columns.values()} == {(300, 600, 900, 1200)}
+    returns = list(columns["charts/eval_return"].values())
+    assert line.reports[900] == np.mean(returns[1:3])
+    assert value == line.reports[1200] == np.mean(returns[2:])
+    # From 1 to 0.05 over the first half; the action of step n is chosen after n - 1 steps.
+    expected = [1 - 0.95 * 299 / 600, 1 - 0.95 * 599 / 600, 0.05, 0.05]
+    assert list(columns["charts/epsilon"].values()) == pytest.approx(expected)
 
 
-def test_observations_become_one_float32_row() -> None:
-    row = flat(np.ones((2, 3), np.float64))
-    assert row.shape == (6,)
-    assert row.dtype == np.float32
+def test_evaluations_start_from_the_same_states_and_leave_the_training_alone(
+    tmp_path: Path,
+) -> None:
+    params = SMALL | {"learning_starts": 1199, "train_frequency": 1}
+    line = Line()
+    often = checkpoint_of(params, tmp_path / "often", line)
+    seldom = checkpoint_of(params | {"eval_interval": 1200}, tmp_path / "seldom")
+    before_learning = [line.metrics["charts/eval_return", step] for step in (300, 600, 900)]
+    assert len(set(before_learning)) == 1
+    for part in ("episode", "generators", "learner", "optimizer", "buffer"):
+        assert_identical(often[part], seldom[part])
+
+
+def test_the_defaults_are_those_of_cleanrl() -> None:
+    expected = {
+        "env_id": "CartPole-v1",
+        "total_timesteps": 500_000,
+        "learning_rate": 2.5e-4,
+        "hidden_sizes": (120, 84),
+        "buffer_size": 10_000,
+        "gamma": 0.99,
+        "tau": 1.0,
+        "target_network_frequency": 500,
+        "batch_size": 128,
+        "start_e": 1.0,
+        "end_e": 0.05,
+        "exploration_fraction": 0.5,
+        "learning_starts": 10_000,
+        "train_frequency": 10,
+    }
+    params = DQNParams().model_dump()
+    assert {name: params[name] for name in expected} == expected

@@ -56,7 +56,7 @@ class RecordingChannel:
     prune_at: int | None = None
     command_at: int | None = None
     command: KnobCommand = field(
-        default_factory=lambda: KnobCommand(id=1, layers="hidden1.*", alpha=7.0, pin=None)
+        default_factory=lambda: KnobCommand(id=1, layers="*hidden1.*", alpha=7.0, pin=None)
     )
     commands: deque[KnobCommand] = field(default_factory=deque)
     sent: list[FromTrial] = field(default_factory=list)
@@ -76,11 +76,12 @@ class RecordingChannel:
         return {m.step: m.value for m in self.sent if isinstance(m, Report)}
 
     def alphas(self, layer: str) -> dict[int, float]:
-        """α of one layer at each traced step."""
+        """α at each traced step of the one layer whose name ends so."""
         names = next(m.names for m in self.sent if isinstance(m, Layers))
         traces = [message for message in self.sent if isinstance(message, Trace)]
         steps = [step for trace in traces for step in trace.steps]
-        column = np.concatenate([trace.alpha[:, names.index(layer)] for trace in traces])
+        (index,) = [index for index, name in enumerate(names) if name.endswith(layer)]
+        column = np.concatenate([trace.alpha[:, index] for trace in traces])
         return dict(zip(steps, column.tolist(), strict=True))
 
 
@@ -187,7 +188,7 @@ def test_the_knob_turns_the_named_layers_from_its_step_on(
     assert changed > (middle if name == "dqn" else 0)
     for step, alpha in channel.alphas("hidden1.weight").items():
         assert alpha == (7.0 if step >= changed else 50.0)
-    others = "q.weight" if name == "dqn" else "logits.weight"
+    others = "output.weight" if name == "dqn" else "logits.weight"
     assert set(channel.alphas(others).values()) == {50.0}
 
 

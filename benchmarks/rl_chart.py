@@ -37,7 +37,7 @@ def draw(rows: list[dict[str, Any]], machine: dict[str, Any], file: Path) -> Non
     figure.suptitle("Training steps per CPU second, × Stable-Baselines3: right is faster", size=16)
     versions = f"torch {machine['torch']}, Stable-Baselines3 {machine['stable_baselines3']}"
     figure.supxlabel(
-        f"{machine['cpu']}, one thread, {versions}. Whiskers: range over the rounds.",
+        f"{machine['cpu']}, one thread, {versions}. Blue: ours. Whiskers: range over the rounds.",
         size=11,
         color=MUTED,
     )
@@ -68,12 +68,12 @@ def panel(axes: Axes, rows: list[dict[str, Any]]) -> None:
             limit = row["ratio_to_sb3"]["median"]
             axes.axvline(limit, color=MUTED, linestyle=(0, (4, 3)), linewidth=1.2)
             axes.annotate(
-                f"environment only\n{limit:.1f}×",
-                (limit, 1),
-                (-5, -3),
+                f"environment only: {limit:.1f}×",
+                (limit, 0),
+                (-6, 6),
                 xycoords=axes.get_xaxis_transform(),
                 textcoords="offset points",
-                va="top",
+                va="bottom",
                 ha="right",
                 size=10,
                 color=MUTED,

@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from rl_clock import Spent, Window
-from rl_tasks import TASKS, Task
+from rl_tasks import FIRST, TASKS, Task
 
 CHILD = Path(__file__).with_name("rl_child.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CORETYPE = "OPENBLAS_CORETYPE"
-FIRST = "AlphaGrad, k = 0.3"
 
 
 class ChildFailedError(Exception):

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 from rl_clock import Spent, Window, clocked, spread
 from rl_processes import ChildFailedError, script
-from rl_tasks import LIMIT, PEER, SCRIPTS, VARIANTS, Task, environment_only, ours, peer, trial
+from rl_tasks import (
+    FIRST,
+    LIMIT,
+    PEER,
+    SCRIPTS,
+    TASKS,
+    VARIANTS,
+    Task,
+    environment_only,
+    ours,
+    peer,
+    trial,
+)
 
 from alphagrad.studies.ppo import ppo_stack
 
@@ -121,8 +133,6 @@ def _ours(task: Task, name: str, window: Window, seed: int) -> Spent:
 
 
 def _agents() -> list[dict[str, Any]]:
-    from rl_tasks import TASKS
-
-    params = TASKS["ppo"].variant("AlphaGrad, k = 0.3")
+    params = TASKS["ppo"].variant(FIRST)
     del params["k"]
     return [params | {"alpha": alpha} for alpha in ALPHAS]

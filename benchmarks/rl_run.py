@@ -64,7 +64,8 @@ def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             progress.console.print(f"CleanRL's {task.script} failed: {problem}", markup=False)
     if "ppo" in options.tasks:
         advance = advancer("ppo, agents side by side", rounds)
-        result["stacked"] = stacked(rounds, quick=quick, advance=advance)
+        with silenced():
+            result["stacked"] = stacked(rounds, quick=quick, advance=advance)
     pairs = [(TASKS[name], True) for name in options.tasks]
     pairs += [(TASKS["td3"], False)] if "td3" in options.tasks else []
     advance = advancer("two processes", rounds * len(pairs))

@@ -17,7 +17,7 @@ def speeds(rows: list[dict[str, Any]]) -> Table:
     title = f"{rows[0]['task']} on {rows[0]['env_id']}, one thread, medians of the rounds"
     made = Table("", title=title, box=SIMPLE_HEAD, padding=0, title_justify="left")
     for column in ("steps/CPU s", "steps/s", "× SB3", "range"):
-        made.add_column(column, justify="right", min_width=12)
+        made.add_column(column, justify="right", min_width=10)
     for row in rows:
         ratio = row["ratio_to_sb3"]
         made.add_row(
@@ -35,7 +35,7 @@ def others(result: dict[str, Any]) -> Table:
     """All that is no speed of a task."""
     made = Table("", title="Beside these", box=SIMPLE_HEAD, padding=0, title_justify="left")
     for column in ("median", "range", "target"):
-        made.add_column(column, justify="right", min_width=12)
+        made.add_column(column, justify="right", min_width=10)
 
     def add(name: str, found: dict[str, float], target: float | None = None) -> None:
         met = "" if target is None else "met" if found["median"] <= target else "missed"
@@ -47,16 +47,16 @@ def others(result: dict[str, Any]) -> Table:
         )
 
     if stack := result.get("stacked"):
-        name = f"PPO, {stack['agents']} agents side by side / in turn"
+        name = f"ppo, {stack['agents']} agents at once / in turn"
         add(f"{name}, CPU time", stack["cpu"], STACK_TARGET)
-        add(f"{name}, time", stack["wall"], STACK_TARGET)
+        add(f"{name}, wall time", stack["wall"], STACK_TARGET)
     for row in result["processes"]:
-        name = f"{row['task']}, two processes / one, threads: {row['threads']}"
+        name = f"{row['task']}, 2 processes / 1, threads: {row['threads']}"
         add(f"{name}, throughput", row["throughput"])
-        add(f"{name}, CPU time of a step", row["cpu"])
+        add(f"{name}, CPU time", row["cpu"])
     for row in result["starts"]:
-        add(f"{row['task']}, fork to first step, seconds", row["seconds"], START_TARGET)
+        add(f"{row['task']}, fork to first step (s)", row["seconds"], START_TARGET)
     if kernels := result.get("haswell"):
-        chosen = f"{'/'.join(kernels['kernels']['default'])} by default"
-        add(f"td3, OPENBLAS_CORETYPE=Haswell / {chosen}, CPU time", kernels["ratio"])
+        chosen = "/".join(kernels["kernels"]["default"])
+        add(f"td3, kernels Haswell / {chosen} (default), CPU time", kernels["ratio"])
     return made

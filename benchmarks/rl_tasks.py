@@ -19,9 +19,10 @@ from alphagrad.tuner.registry import get_task
 # and a part of a training would have another mix of them.
 EPSILON = 0.2875
 NEVER = 10**9
+FIRST = "AlphaGrad, k = 0.3"
 VARIANTS: dict[str, dict[str, Any]] = {
-    "AlphaGrad, k = 0.3": {"optimizer": "alphagrad", "k": 0.3},
-    "AlphaGrad, SaturationScheduler": {"optimizer": "alphagrad", "alpha_rule": "saturation"},
+    FIRST: {"optimizer": "alphagrad", "k": 0.3},
+    "AlphaGrad, scheduler": {"optimizer": "alphagrad", "alpha_rule": "saturation"},
     "Adam": {"optimizer": "adam"},
 }
 PEER = "Stable-Baselines3"

@@ -69,8 +69,7 @@ class NumpyDQN:
         Returns:
             The loss and the mean value.
         """
-        # Rows of actions reduce four times as fast as columns of them.
-        following = self._target_network(batch.reached)[0].T.copy().max(axis=0)
+        following = self._target_network(batch.reached)[0].max(axis=1)
         goal = batch.reward + gamma * (1 - batch.terminated) * following
         values = self._network.forward(batch.observation)
         taken = 0, np.arange(len(goal)), batch.action[:, 0].astype(np.intp)

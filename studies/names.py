@@ -1,7 +1,7 @@
 """The task `names`: the first word of a character's Unicode name, guessed from the rest.
 
-"LETTER GHA" may be BENGALI or TELUGU, "SMALL LETTER A WITH MACRON" is LATIN or CYRILLIC. A name is
-a bag of its pieces of one to three letters. A batch has few of all the pieces, so most rows of the
+"LETTER GHA" is BENGALI, TELUGU or another, "SMALL LETTER A WITH MACRON" LATIN alone. A name is a
+bag of its pieces of one to three letters. A batch has few of all the pieces, so most rows of the
 embedding have a gradient of exact zeros.
 """
 
@@ -108,9 +108,8 @@ def classifier(params: NamesParams, *, known_pieces: int, classes: int) -> nn.Se
 def names(trial: Trial) -> float:
     """Trains a classifier and returns its accuracy on names it has not seen.
 
-    Always guessing the largest class is right for 0.14 of the names. Some cannot be told: a dozen
-    Indian scripts have a LETTER KA. Reports and records as `train_classifier` says; the split is
-    fixed.
+    Always guessing the largest class is right for 0.13 of them. Some cannot be told: sixteen
+    classes have a LETTER KA. Reports and records as `train_classifier` says; the split is fixed.
 
     Args:
         trial: parameters as in `NamesParams`, the seed, and where to report.

@@ -34,7 +34,7 @@ names = lazy_task(
     "names",
     params=NamesParams,
     function="alphagrad.studies.names:names",
-    about="a classifier of the scripts that Unicode characters' names are of: validation accuracy",
+    about="a classifier of Unicode names by their first word: validation accuracy",
 )
 ppo = lazy_task(
     "ppo",

@@ -19,12 +19,20 @@ class Clock(gym.Env[NDArray[Any], Any]):
     Args:
         length: steps after which the task ends; none: never.
         actions: its space of actions.
+        blind: whether it shows zeros instead.
     """
 
     observation_space = Box(0, 1000, (2, 1), np.float64)
 
-    def __init__(self, *, length: int | None = None, actions: gym.Space[Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        length: int | None = None,
+        actions: gym.Space[Any] | None = None,
+        blind: bool = False,
+    ) -> None:
         self.length = length
+        self.blind = blind
         self.action_space = actions or Box(-1, 1, (1,))
 
     def reset(
@@ -40,10 +48,10 @@ class Clock(gym.Env[NDArray[Any], Any]):
 
     def look(self) -> NDArray[Any]:
         """Gives what is seen."""
-        return np.full((2, 1), float(self.steps))
+        return np.full((2, 1), 0.0 if self.blind else float(self.steps))
 
 
-class FragileHopper(HopperEnv):  # type: ignore[misc]
+class FragileHopper(HopperEnv):
     """Breaks down once, after so many steps of all its instances."""
 
     steps_left = 0
@@ -52,13 +60,11 @@ class FragileHopper(HopperEnv):  # type: ignore[misc]
         FragileHopper.steps_left -= 1
         if FragileHopper.steps_left == 0:
             raise StoppedError
-        return super().step(action)
+        return super().step(action)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def registered(
-    entry_point: type[gym.Env[Any, Any]], *, time_limit: int | None = None, **options: Any
-) -> Iterator[str]:
+def registered(entry_point: Any, *, time_limit: int | None = None, **options: Any) -> Iterator[str]:
     """Gives a name by which gymnasium makes the environment.
 
     Args:

@@ -131,7 +131,7 @@ def _type(field: Mapping[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(_type(choice) for choice in field["anyOf"])
     if "$ref" in field:
-        return field["$ref"].rpartition("/")[2]
+        return str(field["$ref"]).rpartition("/")[2]
     if "enum" in field:
         return "one of " + ", ".join(map(str, field["enum"]))
     if field.get("type") == "array":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pytorch_optimizer as other
 import torch
 
 from alphagrad.optim import AlphaGrad
@@ -39,16 +40,12 @@ def case(name: str, kind: Any, size: int, slow: bool = False, **options: Any) ->
     return Case(name, partial(kind, lr=LR, **options), size, slow)
 
 
-def cases() -> tuple[list[Case], str]:
-    """Every case that can run here.
-
-    Returns:
-        The cases, and what to install for those left out, or "".
-    """
+def cases() -> list[Case]:
+    """Every optimizer that is compared."""
     adam, adamw, sgd = torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD
     # AlphaGrad reads g once for the norm and once for the step: g, g, θ and θ back.
     plain, heavy = 16, 24
-    found = [
+    return [
         case("AlphaGrad fused", AlphaGrad, plain, fused=True),
         case("AlphaGrad fused, momentum", AlphaGrad, heavy, fused=True, momentum=0.9),
         case("AlphaGrad foreach", AlphaGrad, plain, slow=True, foreach=True),
@@ -62,17 +59,10 @@ def cases() -> tuple[list[Case], str]:
         case("AdamW fused", adamw, 28, fused=True),
         case("SGD fused", sgd, 12, fused=True),  # g, and θ there and back
         case("SGD fused, momentum", sgd, 20, fused=True, momentum=0.9),
-    ]
-    try:
-        import pytorch_optimizer as other
-    except ImportError:
-        return found, f"no Lion, SignSGD, Adan: pytorch_optimizer is not here; {INSTALL}"
-    found += [
         case("Lion", other.Lion, 20, slow=True),
         case("SignSGD, momentum", other.SignSGD, 20, slow=True),
         case("Adan", other.Adan, 44, slow=True),  # g, and three averages, the last g, θ
     ]
-    return found, ""
 
 
 def state_bytes(optimizer: torch.optim.Optimizer) -> int:

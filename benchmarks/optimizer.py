@@ -199,9 +199,7 @@ def main() -> None:
     if options.plot and find_spec("matplotlib") is None:
         parser.error(f"--plot needs matplotlib; {INSTALL}")
     console = Console()
-    every, missing = cases()
-    if missing:
-        console.print(missing, markup=False)
+    every = cases()
     rows: list[dict[str, Any]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     # Refreshed between turns only: a thread of its own would take time from what is measured.

@@ -1,19 +1,18 @@
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium.envs.classic_control import CartPoleEnv
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Discrete
 
 from alphagrad.studies.dqn_numpy import NumpyDQN
 from alphagrad.studies.dqn_params import DQNParams
 from alphagrad.studies.mlp import MLP
 from alphagrad.tuner import run_task
 from alphagrad.tuner.checkpoints import CheckpointStore
+from tests.studies.environments import Clock, registered
 from tests.studies.interrupted import Line, StoppedError, assert_identical, run
 
 TIME_LIMIT = 5
@@ -31,26 +30,6 @@ SMALL = {
 }
 
 
-class Clock(gym.Env[np.ndarray[Any, Any], np.int64]):
-    """Shows the steps since its start, pays 1 for each, and never ends by itself."""
-
-    observation_space = Box(0, 1000, (1, 1), np.float64)
-    action_space = Discrete(2)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
-        super().reset(seed=seed)
-        self.steps = 0
-        return np.zeros((1, 1)), {}
-
-    def step(
-        self, action: np.int64
-    ) -> tuple[np.ndarray[Any, Any], float, bool, bool, dict[str, Any]]:
-        self.steps += 1
-        return np.full((1, 1), float(self.steps)), 1.0, False, False, {}
-
-
 class FragileCartPole(CartPoleEnv):
     """Breaks down once, after so many steps of all its instances."""
 
@@ -61,24 +40,6 @@ class FragileCartPole(CartPoleEnv):
         if FragileCartPole.steps_left == 0:
             raise StoppedError
         return super().step(action)  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-def clock() -> Iterator[str]:
-    name = "AlphagradClock-v0"
-    gym.register(name, entry_point=lambda **options: Clock(), max_episode_steps=TIME_LIMIT)
-    yield name
-    del gym.registry[name]
-
-
-@pytest.fixture
-def fragile() -> Iterator[str]:
-    name = "AlphagradFragileCartPole-v0"
-    gym.register(
-        name, entry_point=lambda **options: FragileCartPole(**options), max_episode_steps=30
-    )
-    yield name
-    del gym.registry[name]
 
 
 def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
@@ -113,33 +74,37 @@ def test_it_learns_cartpole(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("number", "params"),
     [
-        pytest.param(0, {"alpha": 20.0}, id="alpha"),
+        pytest.param(11, {"alpha": 20.0}, id="alpha"),
         pytest.param(1, {"alpha_rule": "saturation", "tau": 0.5}, id="saturation"),
-        pytest.param(2, {"optimizer": "adam"}, id="adam"),
+        pytest.param(6, {"optimizer": "adam", "train_frequency": 250}, id="seldom"),
         pytest.param(3, {"alpha_rule": "saturation", "backend": "torch"}, id="torch"),
     ],
 )
 def test_a_kill_at_any_step_changes_nothing(
-    fragile: str, tmp_path: Path, number: int, params: dict[str, Any]
+    tmp_path: Path, number: int, params: dict[str, Any]
 ) -> None:
-    params = SMALL | {"env_id": fragile} | params
+    with registered(FragileCartPole, time_limit=30) as name:
+        compare_with_a_killed_trial(SMALL | {"env_id": name} | params, number, tmp_path)
+
+
+def compare_with_a_killed_trial(params: dict[str, Any], number: int, folder: Path) -> None:
     whole, before, after = Line(), Line(), Line()
-    expected = checkpoint_of(params, tmp_path / "whole", whole)
+    expected = checkpoint_of(params, folder / "whole", whole)
     assert expected["global_step"] == SMALL["total_timesteps"]
 
     FragileCartPole.steps_left = int(np.random.default_rng(number).integers(150, 1200))
     with pytest.raises(StoppedError):
-        run("dqn", params, before, folder=tmp_path / "parts")
-    middle = CheckpointStore(tmp_path / "parts", fence=1).load()
+        run("dqn", params, before, folder=folder / "parts")
+    middle = CheckpointStore(folder / "parts", fence=1).load()
     assert middle is not None
     assert middle["global_step"] % SMALL["checkpoint_interval"] == 0
     torch.manual_seed(0)  # another process has another global generator
-    run("dqn", params, after, folder=tmp_path / "parts", attempt=2)
+    run("dqn", params, after, folder=folder / "parts", attempt=2)
 
     assert before.reports | after.reports == whole.reports
     assert before.metrics | after.metrics == whole.metrics
     assert min(after.metrics, key=lambda key: key[1])[1] > middle["global_step"]
-    assert_identical(CheckpointStore(tmp_path / "parts", fence=2).load(), expected)
+    assert_identical(CheckpointStore(folder / "parts", fence=2).load(), expected)
 
 
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
@@ -151,9 +116,16 @@ def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> No
     assert 0 < len(state["episode"]["actions"]) == 390 - begun
 
 
-def test_a_time_limit_is_not_the_end(clock: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("frequency", "alike"), [(40, True), (60, False)])
+def test_the_target_follows_at_its_steps(frequency: int, alike: bool, tmp_path: Path) -> None:
+    params = SMALL | {"total_timesteps": 200, "target_network_frequency": frequency}
+    learner = checkpoint_of(params, tmp_path)["learner"]
+    same = [torch.equal(value, learner["target"][name]) for name, value in learner["q"].items()]
+    assert same == [alike] * 6
+
+
+def test_a_time_limit_is_not_the_end(tmp_path: Path) -> None:
     params = {
-        "env_id": clock,
         "total_timesteps": 1500,
         "learning_starts": 50,
         "train_frequency": 1,
@@ -165,19 +137,21 @@ def test_a_time_limit_is_not_the_end(clock: str, tmp_path: Path) -> None:
         "checkpoint_interval": 500,
     }
     line = Line()
-    state = checkpoint_of(params, tmp_path, line)
+    with registered(Clock, time_limit=TIME_LIMIT, actions=Discrete(2)) as name:
+        state = checkpoint_of(params | {"env_id": name}, tmp_path, line)
     assert set(line.reports.values()) == {TIME_LIMIT}
-    observation, _, reached, reward, terminated = state["buffer"]["rows"].T
+    rows = state["buffer"]["rows"]
+    observation, reached, reward, terminated = rows[:, :2], rows[:, 3:5], rows[:, 5], rows[:, 6]
     assert terminated.max() == 0
     assert reached.max() == TIME_LIMIT
     assert reward.min() == reward.max() == 1
     assert torch.equal(reached, observation + 1)
 
     learner = NumpyDQN(
-        observation_size=1, actions=2, hidden_sizes=(120, 84), generator=torch.Generator()
+        observation_size=2, actions=2, hidden_sizes=(120, 84), generator=torch.Generator()
     )
     learner.load_state_dict(state["learner"])
-    value = MLP(learner.q, "q", activation="relu")(np.zeros((1, 1, 1), np.float32)).max()
+    value = MLP(learner.q, "q", activation="relu")(np.zeros((1, 1, 2), np.float32)).max()
     # With the bootstrap Σ γᵗ = 10; a bogus end after five steps would leave it at most at 4.1.
     assert value > 7
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def test_a_kill_at_any_step_changes_nothing(
 
 
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
-    state = checkpoint_of(SMALL | {"num_envs": 2, "num_steps": 30}, tmp_path)
+    params = SMALL | {"num_envs": 2, "num_steps": 30, "checkpoint_interval": 60}
+    state = checkpoint_of(params, tmp_path)
     assert state["global_step"] == 600
     assert state["inputs"].shape == (2, 11)
     for number in range(2):
@@ -106,9 +108,9 @@ def critic_value(state: dict[str, Any], params: dict[str, Any], *, size: int) ->
     )
     learner.load_state_dict(state["learner"], 0)
     norm = state["reward_norm"]
-    mean = norm["sum"][0] / norm["count"]
-    deviation = float(norm["squares"][0] / norm["count"] - mean**2) ** 0.5
-    return learner.values(np.zeros((1, 1, size), np.float32)).item() * deviation
+    mean, square = (norm[name][0].item() / norm["count"] for name in ("sum", "squares"))
+    value: float = learner.values(np.zeros((1, 1, size), np.float32)).item()
+    return value * math.sqrt(square - mean**2)
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,102 @@ def test_a_time_limit_is_not_the_end(
         state = checkpoint_of(params | {"env_id": name}, tmp_path)
     value = critic_value(state, params | {"env_id": name}, size=2)
     assert value == pytest.approx(expected, rel=0.05)
+
+
+def test_both_backends_learn_alike(tmp_path: Path) -> None:
+    params = SMALL | {"alpha": 20.0, "learning_rate": 1e-4, "ent_coef": 0.01}
+    lines = {"numpy": Line(), "torch": Line()}
+    one, other = (
+        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        for backend, line in lines.items()
+    )
+    metrics, twins = (line.metrics for line in lines.values())
+    assert metrics == pytest.approx(twins, rel=1e-2, abs=1e-3)
+    assert one["learner"].keys() == other["learner"].keys()
+    for name, value in one["learner"].items():
+        torch.testing.assert_close(value, other["learner"][name], rtol=1e-3, atol=1e-4)
+    assert_identical(one["generators"], other["generators"])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_bound_of_the_divergence_ends_the_epochs(tmp_path: Path, backend: str) -> None:
+    params = SMALL | {"backend": backend, "alpha": 20.0, "checkpoint_interval": 64}
+    # Any change is too much, so what follows the first epoch is left out.
+    bounded, single, free = Line(), Line(), Line()
+    state = checkpoint_of(params | {"target_kl": 1e-12}, tmp_path / "bounded", bounded)
+    expected = checkpoint_of(params | {"update_epochs": 1}, tmp_path / "single", single)
+    assert_identical(state, expected)
+    assert bounded.reports == single.reports
+    assert bounded.metrics == single.metrics
+    # A bound that is never reached bounds nothing.
+    state = checkpoint_of(params | {"target_kl": 1e9}, tmp_path / "high", free)
+    assert_identical(state, checkpoint_of(params, tmp_path / "free"))
+    assert free.metrics != single.metrics
+
+
+def test_evaluations_leave_the_training_alone(tmp_path: Path) -> None:
+    often, seldom = Line(), Line()
+    params = SMALL | {"eval_window": 1}
+    state = checkpoint_of(params | {"eval_interval": 64}, tmp_path / "often", often)
+    other = checkpoint_of(params | {"eval_interval": 320}, tmp_path / "seldom", seldom)
+    assert len(state.pop("evaluations")) == 10
+    assert len(other.pop("evaluations")) == 2
+    assert_identical(state, other)
+    assert seldom.reports == {step: often.reports[step] for step in (320, 640)}
+
+
+def test_metrics_tell_of_episodes_losses_and_evaluations() -> None:
+    line = Line()
+    with registered(Clock, length=7) as name:
+        value = run("ppo", SMALL | {"env_id": name, "num_envs": 2, "num_steps": 32}, line)
+    columns = {
+        name: {step: value for (other, step), value in line.metrics.items() if other == name}
+        for name, _ in line.metrics
+    }
+    # Of each of the two environments; one episode follows the other.
+    ends = tuple(range(14, 641, 14))
+    for name in ("charts/episodic_return", "charts/episodic_length"):
+        assert columns.pop(name) == dict.fromkeys(ends, 7.0)
+    assert columns.pop("charts/eval_return") == dict.fromkeys(range(128, 641, 128), 7.0)
+    assert value == 7
+    assert columns.keys() == {
+        "losses/policy_loss",
+        "losses/value_loss",
+        "losses/entropy",
+        "losses/approx_kl",
+        "losses/clipfrac",
+        "losses/explained_variance",
+    }
+    assert {tuple(column) for column in columns.values()} == {tuple(range(64, 641, 64))}
+    assert max(columns["losses/explained_variance"].values()) <= 1
+
+
+def test_the_value_is_the_mean_of_the_last_evaluations() -> None:
+    line = Line()
+    value = run("ppo", SMALL | {"eval_window": 3, "total_timesteps": 700}, line)
+    returns = [value for (name, _), value in line.metrics.items() if name == "charts/eval_return"]
+    assert list(line.reports) == [128, 256, 384, 512, 640]
+    assert line.reports[256] == np.mean(returns[:2])
+    assert value == line.reports[640] == np.mean(returns[2:])
+
+
+@pytest.mark.parametrize(("anneal", "expected"), [(True, 1e-4), (False, 1e-3)])
+def test_the_learning_rate_falls_to_zero(tmp_path: Path, anneal: bool, expected: float) -> None:
+    params = SMALL | {"learning_rate": 1e-3, "anneal_lr": anneal, "checkpoint_interval": 64}
+    state = checkpoint_of(params, tmp_path)
+    # The last of ten rollouts.
+    [group] = state["optimizer"]["param_groups"]
+    assert group["lr"] == pytest.approx(expected)
+
+
+def test_a_pruned_trial_ends_at_its_report() -> None:
+    line = Line(prune_at=256)
+    with pytest.raises(TrialPruned, match="pruned at step 256"):
+        run("ppo", SMALL, line)
+    assert list(line.reports) == [128, 256]
+
+
+def test_unfit_spaces_are_named() -> None:
+    message = r"'CartPole-v1' has actions in Discrete\(2\), not in a Box"
+    with pytest.raises(ValueError, match=message):
+        run("ppo", {"env_id": "CartPole-v1"})

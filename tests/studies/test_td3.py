@@ -1,0 +1,290 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from alphagrad.studies.replay import ReplayBuffer
+from alphagrad.studies.td3_numpy import NumpyTD3
+from alphagrad.tuner import TrialPruned
+from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.messages import KnobCommand
+from tests.studies.environments import Clock, FragileHopper, registered
+from tests.studies.interrupted import Line, StoppedError, assert_identical, run
+
+SMALL: dict[str, Any] = {
+    "env_id": "Hopper-v5",
+    "total_timesteps": 400,
+    "learning_starts": 100,
+    "buffer_size": 250,
+    "batch_size": 32,
+    "hidden_sizes": (32, 16),
+    "eval_interval": 100,
+    "eval_episodes": 2,
+    "eval_window": 2,
+    "checkpoint_interval": 40,
+}
+
+
+def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
+    """The last checkpoint of a trial that runs to its end."""
+    run("td3", params, line, folder=folder)
+    state = CheckpointStore(folder, fence=1).load()
+    assert state is not None
+    return state
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"alpha": 10.0, "learning_rate": 1e-3},
+        {"optimizer": "adam", "learning_rate": 2e-3},
+    ],
+    ids=["alpha", "adam"],
+)
+def test_it_learns_to_swing_up_a_pendulum(params: dict[str, Any]) -> None:
+    budget = {
+        "env_id": "Pendulum-v1",
+        "total_timesteps": 5000,
+        "learning_starts": 500,
+        "hidden_sizes": (64, 64),
+        "batch_size": 128,
+        "gamma": 0.95,
+        "tau": 0.01,
+    }
+    # At most 0; a policy that leaves it hanging gets about -1300.
+    assert run("td3", budget | params) > -600
+
+
+@pytest.mark.parametrize(
+    ("number", "params"),
+    [
+        (0, {"alpha": 20.0}),
+        (1, {"alpha_rule": "saturation", "policy_frequency": 3}),
+        (2, {"optimizer": "adam"}),
+        (3, {"alpha_rule": "saturation", "backend": "torch"}),
+    ],
+    ids=["alpha", "saturation", "adam", "torch"],
+)
+@pytest.mark.parametrize("kill", [0, 1])
+def test_a_kill_at_any_step_changes_nothing(
+    tmp_path: Path, number: int, params: dict[str, Any], kill: int
+) -> None:
+    with registered(FragileHopper, time_limit=30) as name:
+        params = SMALL | {"env_id": name} | params
+        whole, before, after = Line(), Line(), Line()
+        expected = checkpoint_of(params, tmp_path / "whole", whole)
+        assert expected["global_step"] == SMALL["total_timesteps"]
+
+        first, last = ((50, 200), (200, 450))[kill]
+        FragileHopper.steps_left = int(np.random.default_rng(number).integers(first, last))
+        with pytest.raises(StoppedError):
+            run("td3", params, before, folder=tmp_path / "parts")
+        middle = CheckpointStore(tmp_path / "parts", fence=1).load()
+        assert middle is not None
+        torch.manual_seed(0)  # another process has another global generator
+        run("td3", params, after, folder=tmp_path / "parts", attempt=2)
+
+    assert 0 < middle["global_step"] < 400
+    assert before.reports | after.reports == whole.reports
+    assert before.metrics | after.metrics == whole.metrics
+    assert min(after.metrics, key=lambda key: key[1])[1] > middle["global_step"]
+    assert_identical(CheckpointStore(tmp_path / "parts", fence=2).load(), expected)
+
+
+def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
+    params = SMALL | {"checkpoint_interval": 130}
+    line = Line()
+    state = checkpoint_of(params, tmp_path, line)
+    assert state["global_step"] == 390
+    begun = max(step for name, step in line.metrics if name.startswith("charts/ep") and step < 390)
+    assert 0 < len(state["episode"]["actions"]) == 390 - begun
+
+
+def q_value(state: dict[str, Any], *, hidden: tuple[int, ...]) -> float:
+    """What the first critic expects of the actor's action where all is zero."""
+    low, high = np.full(1, -1, np.float32), np.ones(1, np.float32)
+    learner = NumpyTD3(
+        observation_size=2, low=low, high=high, hidden_sizes=hidden, generator=torch.Generator()
+    )
+    learner.load_state_dict(state["learner"])
+    buffer = ReplayBuffer(1, observation_size=2, action_size=1)
+    buffer.add(np.zeros(2), 0, np.zeros(2), reward=0, terminated=False)
+    return -learner.actor_step(buffer.sample(1, np.random.default_rng()))["losses/actor_loss"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "length", "expected"),
+    [
+        # With the bootstrap Σ γᵗ = 10; without, an end after one step leaves 1.
+        pytest.param(1, None, 10.0, id="limit"),
+        pytest.param(5, 1, 1.0, id="end"),
+        pytest.param(1, 1, 1.0, id="both"),
+    ],
+)
+def test_a_time_limit_is_not_the_end(
+    tmp_path: Path, limit: int, length: int | None, expected: float
+) -> None:
+    params = {
+        "total_timesteps": 800,
+        "learning_starts": 20,
+        "batch_size": 16,
+        "gamma": 0.9,
+        "tau": 0.2,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "hidden_sizes": (8,),
+        "eval_interval": 400,
+        "checkpoint_interval": 800,
+    }
+    with registered(Clock, time_limit=limit, length=length, blind=True) as name:
+        line = Line()
+        state = checkpoint_of(params | {"env_id": name}, tmp_path, line)
+    assert set(line.reports.values()) == {1.0}
+    terminated = state["buffer"]["rows"][:, -1]
+    assert terminated.min() == terminated.max() == (length is not None)
+    assert q_value(state, hidden=(8,)) == pytest.approx(expected, rel=0.05)
+
+
+def test_transitions_are_those_of_the_environment(tmp_path: Path) -> None:
+    with registered(Clock, time_limit=7) as name:
+        state = checkpoint_of(SMALL | {"env_id": name, "buffer_size": 1000}, tmp_path)
+    observation, again, action, reached, _, reward, terminated = state["buffer"]["rows"].T
+    # What was reached at a time limit is no first observation of the next episode.
+    assert observation.tolist() == [step % 7 for step in range(400)]
+    assert torch.equal(again, observation)
+    assert torch.equal(reached, observation + 1)
+    assert (reward == 1).all()
+    assert not terminated.any()
+    # At random at first: uniform from bound to bound.
+    first = action[:100]
+    assert -1 <= first.min() < -0.9
+    assert 0.9 < first.max() <= 1
+    assert abs(first.mean()) < 0.2
+
+
+def test_noise_is_in_half_ranges_and_within_the_bounds(tmp_path: Path) -> None:
+    params = SMALL | {
+        "env_id": "InvertedPendulum-v5",
+        "learning_rate": 1e-9,
+        "learning_starts": 1,
+        "buffer_size": 400,
+        "checkpoint_interval": 400,
+    }
+    actions = {}
+    for noise in (0.0, 0.1, 5.0):
+        folder = tmp_path / str(noise)
+        state = checkpoint_of(params | {"exploration_noise": noise}, folder)
+        actions[noise] = state["buffer"]["rows"][1:, 4].numpy()
+    # The policy hardly moves from its weights, which ask for about the same everywhere.
+    assert actions[0.0].std() < 0.25
+    assert actions[0.1].std() == pytest.approx(np.hypot(0.3, actions[0.0].std()), rel=0.2)
+    assert set(actions[5.0][abs(actions[5.0]) > 2.999]) == {-3, 3}
+
+
+def test_both_backends_learn_alike(tmp_path: Path) -> None:
+    params = SMALL | {"alpha": 20.0, "learning_rate": 1e-5}
+    lines = {"numpy": Line(), "torch": Line()}
+    one, other = (
+        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        for backend, line in lines.items()
+    )
+    metrics, twins = (line.metrics for line in lines.values())
+    assert metrics == pytest.approx(twins, rel=1e-2, abs=1e-3)
+    rows = one["buffer"]["rows"], other["buffer"]["rows"]
+    torch.testing.assert_close(*rows, rtol=1e-3, atol=1e-3)
+    for part, prefix, networks in (
+        ("actor", "0.", "networks"),
+        ("critics", "1.", "networks"),
+        ("target_actor", "0.", "targets"),
+        ("target_critics", "1.", "targets"),
+    ):
+        for name, value in one["learner"][part].items():
+            twin = other["learner"][networks][prefix + name]
+            torch.testing.assert_close(value, twin, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("frequency", [1, 3])
+def test_actor_and_targets_wait_for_the_critics(tmp_path: Path, frequency: int) -> None:
+    params = SMALL | {"optimizer": "adam", "policy_frequency": frequency}
+    state = checkpoint_of(params, tmp_path)
+    [critic, actor] = (state[name]["state"][0]["step"] for name in ("optimizer", "actor_optimizer"))
+    assert critic == 300
+    assert actor == 300 // frequency
+    still = checkpoint_of(params | {"policy_frequency": 1000}, tmp_path / "still")
+    assert not still["actor_optimizer"]["state"]
+    for name in ("actor", "critics"):
+        learner = still["learner"]
+        moved = [not torch.equal(v, learner[f"target_{name}"][n]) for n, v in learner[name].items()]
+        assert any(moved) == (name == "critics")
+
+
+def test_evaluations_leave_the_training_alone(tmp_path: Path) -> None:
+    often, seldom = Line(), Line()
+    params = SMALL | {"eval_window": 1}
+    state = checkpoint_of(params | {"eval_interval": 50}, tmp_path / "often", often)
+    other = checkpoint_of(params | {"eval_interval": 200}, tmp_path / "seldom", seldom)
+    assert len(state.pop("evaluations")) == 8
+    assert len(other.pop("evaluations")) == 2
+    assert_identical(state, other)
+    assert seldom.reports == {step: often.reports[step] for step in (200, 400)}
+    # Nothing was learned so far, and the evaluations start from the same states.
+    assert often.reports[50] == often.reports[100]
+
+
+def test_metrics_tell_of_episodes_losses_and_evaluations() -> None:
+    line = Line()
+    with registered(Clock, length=7) as name:
+        assert run("td3", SMALL | {"env_id": name}, line) == 7
+    columns = {
+        name: {step: value for (other, step), value in line.metrics.items() if other == name}
+        for name, _ in line.metrics
+    }
+    for name in ("charts/episodic_return", "charts/episodic_length"):
+        assert columns.pop(name) == dict.fromkeys(range(7, 400, 7), 7.0)
+    assert columns.pop("charts/eval_return") == dict.fromkeys((100, 200, 300, 400), 7.0)
+    assert columns.keys() == {
+        "losses/qf_loss",
+        "losses/qf1_values",
+        "losses/qf2_values",
+        "losses/actor_loss",
+    }
+    # Learning begins after 100 steps.
+    assert {tuple(column) for column in columns.values()} == {(200, 300, 400)}
+
+
+def test_the_value_is_the_mean_of_the_last_evaluations() -> None:
+    line = Line()
+    value = run("td3", SMALL | {"total_timesteps": 450}, line)
+    returns = [value for (name, _), value in line.metrics.items() if name == "charts/eval_return"]
+    assert list(line.reports) == [100, 200, 300, 400, 450]
+    assert line.reports[400] == np.mean(returns[2:4])
+    assert value == line.reports[450] == np.mean(returns[3:])
+
+
+@pytest.mark.parametrize("layers", ["actor.*", "qf1.*"])
+def test_the_knob_turns_one_optimizers_layers(tmp_path: Path, layers: str) -> None:
+    line = Line()
+    line.commands.append(KnobCommand(id=1, layers=layers, alpha=3.0, pin=None))
+    state = checkpoint_of(SMALL | {"alpha": 20.0}, tmp_path, line)
+    # Three layers, each with a weight and a bias.
+    for optimizer, networks in (("optimizer", ("qf1", "qf2")), ("actor_optimizer", ("actor",))):
+        [group] = state[optimizer]["param_groups"]
+        turned = [f"{network}.*" == layers for network in networks for _ in range(6)]
+        alpha = group["alpha"]
+        found = alpha.tolist() if isinstance(alpha, torch.Tensor) else [alpha] * len(turned)
+        assert found == [3.0 if one else 20.0 for one in turned]
+
+
+def test_a_pruned_trial_ends_at_its_report() -> None:
+    line = Line(prune_at=200)
+    with pytest.raises(TrialPruned, match="pruned at step 200"):
+        run("td3", SMALL, line)
+    assert list(line.reports) == [100, 200]
+
+
+def test_unfit_spaces_are_named() -> None:
+    message = r"'CartPole-v1' has actions in Discrete\(2\), not in a Box"
+    with pytest.raises(ValueError, match=message):
+        run("td3", {"env_id": "CartPole-v1"})

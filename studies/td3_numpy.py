@@ -101,7 +101,9 @@ class NumpyTD3:
             (self._target_actor, self.actor),
             (self._target_critics, self.critics),
         ):
-            target.values += tau * (flat.values - target.values)
+            # In this form a share of 1 makes an exact copy.
+            target.values *= 1 - tau
+            target.values += tau * flat.values
 
     def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
         """Gives the parameters of all networks."""

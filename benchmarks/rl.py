@@ -53,7 +53,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # before anything imports numpy
     import torch
-    from rl_run import measure
+    from rl_run import Measurement
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message=".*is out of date", category=DeprecationWarning)
@@ -61,11 +61,19 @@ def main() -> None:
     # Refreshed between turns only: a thread of its own would take time from what is measured.
     shown = Progress(*columns, TimeRemainingColumn(), console=Console(), auto_refresh=False)
     with shown as progress:
-        result = measure(options, progress)
+        measurement = Measurement(
+            options.tasks,
+            rounds=options.rounds,
+            quick=options.quick,
+            cleanrl=options.cleanrl,
+            progress=progress,
+        )
+        for _ in measurement.run():  # kept after each part: a run takes long
+            text = json.dumps(measurement.result, indent=2)
+            options.json.write_text(text + "\n", encoding="utf-8")
     from rl_chart import draw
 
-    options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    draw(result["tasks"], result["machine"], options.plot)
+    draw(measurement.result["tasks"], measurement.result["machine"], options.plot)
 
 
 if __name__ == "__main__":

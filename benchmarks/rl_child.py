@@ -24,7 +24,8 @@ def main() -> None:
 
     def before() -> None:
         print("ready", file=out, flush=True)
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            sys.exit("nobody waits for the result")
 
     window = Window(*job["window"])
     if "script" in job:

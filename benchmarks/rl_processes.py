@@ -137,7 +137,8 @@ def two_against_one(task: Task, window: Window, *, one_thread: bool, seed: int) 
         seed: of the first process; the second has the next.
 
     Returns:
-        `throughput` of two over one, and `cpu` of a step with two over one.
+        `throughput` of two over one, `cpu` of a step with two over one, and `steps_per_second` of
+        one and of two together.
     """
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     if one_thread:
@@ -145,8 +146,11 @@ def two_against_one(task: Task, window: Window, *, one_thread: bool, seed: int) 
     jobs = [_job(task, window, guarded=one_thread, seed=seed + i) for i in range(2)]
     [alone] = together(jobs[:1], environment)
     both = together(jobs, environment)
+    steps, slower = window.count * task.per_update, max(one["wall"] for one in both)
     return {
-        "throughput": 2 * alone["wall"] / max(one["wall"] for one in both),
+        "steps_per_second_of_one": steps / alone["wall"],
+        "steps_per_second_of_two": 2 * steps / slower,
+        "throughput": 2 * alone["wall"] / slower,
         "cpu": sum(one["cpu"] for one in both) / 2 / alone["cpu"],
     }
 

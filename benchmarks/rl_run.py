@@ -1,11 +1,11 @@
-"""All that rl.py measures, one thing after the other."""
+"""All that rl.py measures, one part after the other."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from optimizer import machine
@@ -15,91 +15,120 @@ from rl_processes import haswell_against_default, two_against_one
 from rl_rounds import compare, stacked, turns
 from rl_start import starts
 from rl_tables import others, speeds
-from rl_tasks import TASKS
+from rl_tasks import TASKS, Task
+
+FIGHT = Window(30, 150)  # with many threads in each of two processes a step can take a second
+Row = dict[str, Any]
 
 
-def measure(options: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Measure everything.
+class Measurement:
+    """What one run of rl.py measures.
 
     Args:
-        options: the command line's.
-        progress: shows the turns.
+        tasks: names in `TASKS`.
+        rounds: how often each comparison is made.
+        quick: whether trainings are short.
+        cleanrl: a checkout of CleanRL, if there is one.
+        progress: shows the turns and the tables.
 
-    Returns:
-        What the JSON file holds.
+    Attributes:
+        result: what the JSON file holds, as far as it is measured.
     """
-    rounds, quick = options.rounds, options.quick
-    result: dict[str, Any] = {
-        "machine": machine() | versions(),
-        "load_before": os.getloadavg()[0],
-        "rounds": rounds,
-        "quick": quick,
-        "tasks": [],
-        "failed": {},
-        "processes": [],
-        "starts": [],
-    }
 
-    def advancer(title: str, total: int) -> Callable[[], None]:
-        bar = progress.add_task(title, total=total)
+    def __init__(
+        self,
+        tasks: list[str],
+        *,
+        rounds: int,
+        quick: bool,
+        cleanrl: Path | None,
+        progress: Progress,
+    ) -> None:
+        self._tasks = [TASKS[name] for name in tasks]
+        self._rounds, self._quick, self._cleanrl = rounds, quick, cleanrl
+        self._progress = progress
+        packages = ("gymnasium", "mujoco", "numpy", "stable_baselines3")
+        self.result: Row = {
+            "machine": machine() | {name: version(name) for name in packages},
+            "load_before": os.getloadavg()[0],
+            "rounds": rounds,
+            "quick": quick,
+            "tasks": [],
+            "failed": {},
+            "starts": [],
+            "processes": [],
+        }
 
-        def advance() -> None:
-            progress.advance(bar)
-            progress.refresh()
+    def run(self) -> Iterator[None]:
+        """Measure; yields after each part, when there is more in `result`."""
+        names = [task.name for task in self._tasks]
+        for task in self._tasks:
+            self._compare(task)
+            yield
+        for task in self._tasks:
+            advance = self._bar(f"{task.name}, starts", 1)
+            seconds = spread(starts(task, 3 if self._quick else 10))
+            self.result["starts"].append({"task": task.name, "seconds": seconds})
+            advance()
+            yield
+        if "ppo" in names:
+            advance = self._bar("ppo, agents at once", self._rounds)
+            with silenced():
+                found = stacked(self._rounds, quick=self._quick, advance=advance)
+            self.result["stacked"] = found
+            yield
+        if "td3" in names:
+            self.result["haswell"] = self._haswell()
+            yield
+        for task in self._tasks:
+            window = task.window_of(quick=self._quick)
+            self.result["processes"].append(self._processes(task, window, one_thread=True))
+            yield
+        if "td3" in names:
+            row = self._processes(TASKS["td3"], FIGHT, one_thread=False)
+            self.result["processes"].append(row)
+            yield
+        self._progress.console.print(others(self.result))
 
-        progress.refresh()
-        return advance
-
-    for task in [TASKS[name] for name in options.tasks]:
-        count = len(turns(task, quick=quick, cleanrl=options.cleanrl))
-        advance = advancer(f"{task.name}, turns", rounds * count)
+    def _compare(self, task: Task) -> None:
+        count = len(turns(task, quick=self._quick, cleanrl=self._cleanrl))
+        advance = self._bar(f"{task.name}, turns", self._rounds * count)
         with silenced():
             rows, problem = compare(
-                task, rounds, quick=quick, cleanrl=options.cleanrl, advance=advance
+                task, self._rounds, quick=self._quick, cleanrl=self._cleanrl, advance=advance
             )
-        result["tasks"] += rows
-        progress.console.print(speeds(rows))
+        self.result["tasks"] += rows
+        console = self._progress.console
+        console.print(speeds(rows))
         if problem:
-            result["failed"][task.name] = problem
-            progress.console.print(f"CleanRL's {task.script} failed: {problem}", markup=False)
-    if "ppo" in options.tasks:
-        advance = advancer("ppo, agents side by side", rounds)
-        with silenced():
-            result["stacked"] = stacked(rounds, quick=quick, advance=advance)
-    pairs = [(TASKS[name], True) for name in options.tasks]
-    pairs += [(TASKS["td3"], False)] if "td3" in options.tasks else []
-    advance = advancer("two processes", rounds * len(pairs))
-    for task, one_thread in pairs:
-        # Many threads can be very slow.
-        window = task.window_of(quick=quick or not one_thread)
+            self.result["failed"][task.name] = problem
+            console.print(f"CleanRL's {task.script} failed: {problem}", markup=False)
+
+    def _haswell(self) -> Row:
+        advance = self._bar("td3, kernels", self._rounds)
         found = []
-        for number in range(rounds):
+        for number in range(self._rounds):
+            found.append(haswell_against_default(TASKS["td3"].quick, seed=number))
+            advance()
+        ratio = spread([one["ratio"] for one in found])
+        return {"ratio": ratio, "kernels": found[0]["kernels"]}
+
+    def _processes(self, task: Task, window: Window, *, one_thread: bool) -> Row:
+        threads = "1" if one_thread else "default"
+        advance = self._bar(f"{task.name}, two processes, threads: {threads}", self._rounds)
+        found = []
+        for number in range(self._rounds):
             found.append(two_against_one(task, window, one_thread=one_thread, seed=2 * number))
             advance()
-        row = {key: spread([one[key] for one in found]) for key in ("throughput", "cpu")}
-        threads = "1" if one_thread else "default"
-        result["processes"].append({"task": task.name, "threads": threads, **row})
-    advance = advancer("starts", len(options.tasks))
-    for name in options.tasks:
-        seconds = starts(TASKS[name], 3 if quick else 10)
-        result["starts"].append({"task": name, "trials": len(seconds), "seconds": spread(seconds)})
-        advance()
-    if "td3" in options.tasks:
-        result["haswell"] = haswell(rounds, TASKS["td3"].quick, advancer("kernels", rounds))
-    progress.console.print(others(result))
-    return result
+        measured = {key: spread([one[key] for one in found]) for key in found[0]}
+        return {"task": task.name, "threads": threads, **measured}
 
+    def _bar(self, title: str, total: int) -> Callable[[], None]:
+        bar = self._progress.add_task(title, total=total)
 
-def haswell(rounds: int, window: Window, advance: Callable[[], None]) -> dict[str, Any]:
-    """What OpenBLAS's kernels for Haswell make of TD3's CPU time."""
-    found = []
-    for number in range(rounds):
-        found.append(haswell_against_default(window, seed=number))
-        advance()
-    return {"ratio": spread([one["ratio"] for one in found]), "kernels": found[0]["kernels"]}
+        def advance() -> None:
+            self._progress.advance(bar)
+            self._progress.refresh()
 
-
-def versions() -> dict[str, str]:
-    """Versions of what is compared."""
-    packages = ("gymnasium", "mujoco", "numpy", "stable_baselines3")
-    return {name: version(name) for name in packages}
+        self._progress.refresh()
+        return advance

@@ -83,8 +83,8 @@ def _ppo(**options: Any) -> PPO:
 
 def _td3(**options: Any) -> TD3:
     environment = _environment("td3")
-    size = environment.action_space.shape
-    noise = NormalActionNoise(np.zeros(size), np.full(size, 0.1))
+    mean = np.zeros_like(environment.action_space.sample())
+    noise = NormalActionNoise(mean, mean + 0.1)
     return TD3("MlpPolicy", environment, action_noise=noise, **options)
 
 

@@ -36,7 +36,7 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
-def _make(env_id: str) -> gym.Env[Any, Any]:
+def _make(env_id: str, **_: Any) -> gym.Env[Any, Any]:
     return Stamp(gym.make(env_id, disable_env_checker=True))
 
 

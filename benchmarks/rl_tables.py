@@ -41,8 +41,8 @@ def others(result: dict[str, Any]) -> Table:
         met = "" if target is None else "met" if found["median"] <= target else "missed"
         made.add_row(
             name,
-            f"{found['median']:.2f}",
-            f"{found['low']:.2f}–{found['high']:.2f}",
+            f"{found['median']:,.2f}",
+            f"{found['low']:,.2f}–{found['high']:,.2f}",
             f"≤ {target} {met}" if target else "",
         )
 
@@ -52,6 +52,7 @@ def others(result: dict[str, Any]) -> Table:
         add(f"{name}, wall time", stack["wall"], STACK_TARGET)
     for row in result["processes"]:
         name = f"{row['task']}, 2 processes / 1, threads: {row['threads']}"
+        add(f"{name}, steps/s of 2", row["steps_per_second_of_two"])
         add(f"{name}, throughput", row["throughput"])
         add(f"{name}, CPU time", row["cpu"])
     for row in result["starts"]:

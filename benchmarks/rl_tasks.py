@@ -145,7 +145,7 @@ def environment_only(env_id: str, steps: int, *, seed: int) -> Spent:
     """Time random actions, drawn before: what would be left if learning cost nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        kind = Discrete if env_id == TASKS["dqn"].env_id else Box
+        kind: Any = Discrete if env_id == TASKS["dqn"].env_id else Box
         episode = Episode(env_id, actions=kind, seed=np.random.SeedSequence(seed))
     random, space = np.random.default_rng(seed), episode.action_space
     actions: list[Any]

@@ -92,7 +92,7 @@ def dqn(trial: Trial) -> float:
         progress = global_step / (params.exploration_fraction * params.total_timesteps)
         epsilon = params.start_e + (params.end_e - params.start_e) * min(progress, 1.0)
         if exploration.random() < epsilon:
-            action = exploration.integers(actions)
+            action = int(exploration.random() * actions)  # `integers` takes three times as long
         else:
             action = learner.act(episode.observation)
         observation = episode.observation

@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
+
+# Takes a third of a second. Done here, it is done once for all the trials that are forked from a
+# process that has it.
+import gymnasium.envs.mujoco.mujoco_env
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete

@@ -103,7 +103,9 @@ class ReplayBuffer:
         """
         if not self.added:
             raise ValueError(f"cannot sample {batch_size} transitions from an empty buffer")
-        rows = self._rows.take(generator.integers(len(self), size=batch_size), axis=0)
+        # `integers` takes twice as long; with 53 random bits a bias towards a row is below 10⁻⁹.
+        chosen = (generator.random(batch_size) * len(self)).astype(np.intp)
+        rows = self._rows.take(chosen, axis=0)
         return Batch(
             observation=rows[:, self._observation],
             action=rows[:, self._action],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import MetaData, create_engine, func, select
+from sqlalchemy import MetaData, create_engine, delete, func, select
 
 from alphagrad.tuner import task_names
 from alphagrad.tuner.database import Database, parse_url
@@ -98,6 +98,7 @@ def recorded(ran: Path, tmp_path: Path) -> Path:
     database = Database(f"sqlite:///{home / 'alphagrad.db'}")
     with database.write() as session:
         trial = session.scalars(select(TrialRow).where(TrialRow.number == 0)).one()
+        session.execute(delete(MetricRow))  # what the task itself recorded
         trial.metrics = ["losses/td", "a,b"]
         values = [(0, 1, 0.5), (1, 1, None), (0, 20, 1e-9), (0, 30, float("inf"))]
         for position, (name, step, value) in enumerate(values):

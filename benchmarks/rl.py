@@ -10,8 +10,9 @@ the ratio to Stable-Baselines3 and its range over the rounds. "Environment only"
 environment with random actions: no training can be faster.
 
 Measured too: PPO's agents side by side against the same in turn; two processes against one, with
-one thread each and with as many as numpy and torch take by default (TD3); the start of a trial,
-from its process's fork to its first step; TD3 with OpenBLAS's kernels for Haswell.
+one thread each and with as many as numpy and torch take by default (TD3), beside two empty loops
+against one, which say what the machine can give; the start of a trial, from its process's fork to
+its first step (Linux); TD3 with OpenBLAS's kernels for Haswell.
 
 CleanRL's scripts run as they are in DIR, with this Python; they need tyro.
 """

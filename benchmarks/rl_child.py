@@ -10,10 +10,11 @@ import json
 import runpy
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from rl_clock import Spent, Window, clocked
+from rl_clock import Spent, Stopwatch, Window, clocked
 
 
 def main() -> None:
@@ -27,26 +28,38 @@ def main() -> None:
         if not sys.stdin.readline():
             sys.exit("nobody waits for the result")
 
-    window = Window(*job["window"])
-    if "script" in job:
-        torch.set_num_threads(1)
-        sys.argv = [job["script"], *job["arguments"]]
-        sys.path.insert(0, job["folder"])
-        spent = clocked(
-            lambda: runpy.run_path(job["script"], run_name="__main__"), window, before=before
-        )
-        found: list[str] = []
+    kernels: list[str] = []
+    if "loop" in job:
+        before()
+        watch = Stopwatch()
+        for _ in range(job["loop"]):
+            pass
+        spent = watch.spent()
+    elif "script" in job:
+        spent = _script(job, before)
     else:
-        spent, found = _ours(job, window, before)
-    result = {"cpu": spent.cpu, "wall": spent.wall, "kernels": found}
+        spent, kernels = _ours(job, before)
+    result = {"cpu": spent.cpu, "wall": spent.wall, "kernels": kernels}
     print(json.dumps(result), file=out, flush=True)
 
 
-def _ours(job: dict[str, Any], window: Window, before: Any) -> tuple[Spent, list[str]]:
+def _script(job: dict[str, Any], before: Callable[[], None]) -> Spent:
+    torch.set_num_threads(1)
+    sys.argv = [job["script"], *job["arguments"]]
+    sys.path.insert(0, job["folder"])
+    return clocked(
+        lambda: runpy.run_path(job["script"], run_name="__main__"),
+        Window(*job["window"]),
+        before=before,
+    )
+
+
+def _ours(job: dict[str, Any], before: Callable[[], None]) -> tuple[Spent, list[str]]:
     from rl_tasks import ours, trial
     from threadpoolctl import threadpool_info
 
     name, params, seed = job["task"], job["params"], job["seed"]
+    window = Window(*job["window"])
     if job["guarded"]:
         spent = ours(name, params, window, seed=seed, before=before)
     else:

@@ -144,9 +144,20 @@ def two_against_one(task: Task, window: Window, *, one_thread: bool, seed: int) 
     if one_thread:
         environment |= dict.fromkeys(THREADS, "1")
     jobs = [_job(task, window, guarded=one_thread, seed=seed + i) for i in range(2)]
+    return _compared(jobs, environment, steps=window.count * task.per_update)
+
+
+def two_loops_against_one(turns: int = 20_000_000) -> dict[str, float]:
+    """Time empty loops likewise: more than the machine gives them, no training can have."""
+    return _compared([{"loop": turns}] * 2, os.environ, steps=turns)
+
+
+def _compared(
+    jobs: list[dict[str, Any]], environment: Mapping[str, str], *, steps: float
+) -> dict[str, float]:
     [alone] = together(jobs[:1], environment)
     both = together(jobs, environment)
-    steps, slower = window.count * task.per_update, max(one["wall"] for one in both)
+    slower = max(one["wall"] for one in both)
     return {
         "steps_per_second_of_one": steps / alone["wall"],
         "steps_per_second_of_two": 2 * steps / slower,

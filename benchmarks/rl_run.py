@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from optimizer import machine
 from rich.progress import Progress
 from rl_clock import Window, silenced, spread
-from rl_processes import haswell_against_default, two_against_one
+from rl_processes import haswell_against_default, two_against_one, two_loops_against_one
 from rl_rounds import compare, stacked, turns
 from rl_start import starts
 from rl_tables import others, speeds
@@ -80,13 +81,8 @@ class Measurement:
         if "td3" in names:
             self.result["haswell"] = self._haswell()
             yield
-        for task in self._tasks:
-            window = task.window_of(quick=self._quick)
-            self.result["processes"].append(self._processes(task, window, one_thread=True))
-            yield
-        if "td3" in names:
-            row = self._processes(TASKS["td3"], FIGHT, one_thread=False)
-            self.result["processes"].append(row)
+        for name, threads, measure in self._pairs():
+            self.result["processes"].append(self._processes(name, threads, measure))
             yield
         self._progress.console.print(others(self.result))
 
@@ -113,15 +109,24 @@ class Measurement:
         ratio = spread([one["ratio"] for one in found])
         return {"ratio": ratio, "kernels": found[0]["kernels"]}
 
-    def _processes(self, task: Task, window: Window, *, one_thread: bool) -> Row:
-        threads = "1" if one_thread else "default"
-        advance = self._bar(f"{task.name}, two processes, threads: {threads}", self._rounds)
+    def _pairs(self) -> Iterator[tuple[str, str, Callable[[int], dict[str, float]]]]:
+        yield "empty loop", "1", lambda _: two_loops_against_one()
+        for task in self._tasks:
+            window = task.window_of(quick=self._quick)
+            yield task.name, "1", partial(_two, task, window, True)
+        if TASKS["td3"] in self._tasks:
+            yield "td3", "default", partial(_two, TASKS["td3"], FIGHT, False)
+
+    def _processes(
+        self, name: str, threads: str, measure: Callable[[int], dict[str, float]]
+    ) -> Row:
+        advance = self._bar(f"{name}, two processes, threads: {threads}", self._rounds)
         found = []
         for number in range(self._rounds):
-            found.append(two_against_one(task, window, one_thread=one_thread, seed=2 * number))
+            found.append(measure(2 * number))
             advance()
         measured = {key: spread([one[key] for one in found]) for key in found[0]}
-        return {"task": task.name, "threads": threads, **measured}
+        return {"task": name, "threads": threads, **measured}
 
     def _bar(self, title: str, total: int) -> Callable[[], None]:
         bar = self._progress.add_task(title, total=total)
@@ -132,3 +137,7 @@ class Measurement:
 
         self._progress.refresh()
         return advance
+
+
+def _two(task: Task, window: Window, one_thread: bool, seed: int) -> dict[str, float]:
+    return two_against_one(task, window, one_thread=one_thread, seed=seed)

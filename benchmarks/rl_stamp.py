@@ -36,9 +36,10 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
-def _make(env_id: str, **_: Any) -> gym.Env[Any, Any]:
+def _make(**options: Any) -> gym.Env[Any, Any]:
+    env_id: str = options["inner"]
     return Stamp(gym.make(env_id, disable_env_checker=True))
 
 
 for _env_id in ENV_IDS:
-    gym.register(f"Stamped-{_env_id}", entry_point=_make, kwargs={"env_id": _env_id})
+    gym.register(f"Stamped-{_env_id}", entry_point=_make, kwargs={"inner": _env_id})

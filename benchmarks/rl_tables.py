@@ -33,7 +33,13 @@ def speeds(rows: list[dict[str, Any]]) -> Table:
 
 def others(result: dict[str, Any]) -> Table:
     """All that is no speed of a task."""
-    made = Table("", title="Beside these", box=SIMPLE_HEAD, padding=0, title_justify="left")
+    made = Table(
+        "",
+        title="Beside these; 2 / 1: two processes against one",
+        box=SIMPLE_HEAD,
+        padding=0,
+        title_justify="left",
+    )
     for column in ("median", "range", "target"):
         made.add_column(column, justify="right", min_width=10)
 
@@ -51,8 +57,7 @@ def others(result: dict[str, Any]) -> Table:
         add(f"{name}, CPU time", stack["cpu"], STACK_TARGET)
         add(f"{name}, wall time", stack["wall"], STACK_TARGET)
     for row in result["processes"]:
-        name = f"{row['task']}, 2 processes / 1, threads: {row['threads']}"
-        add(f"{name}, steps/s of 2", row["steps_per_second_of_two"])
+        name = f"{row['task']}, 2 / 1, threads: {row['threads']}"
         add(f"{name}, throughput", row["throughput"])
         add(f"{name}, CPU time", row["cpu"])
     for row in result["starts"]:

@@ -139,7 +139,8 @@ class Episode:
             )
 
     def _look(self, observation: NDArray[Any]) -> None:
-        self.observation = np.asarray(observation, np.float32).reshape(-1)
+        # A copy: an environment may write its next observation into the same array.
+        self.observation = np.array(observation, np.float32).reshape(-1)
 
 
 def _make(env_id: str, actions: type[Box] | type[Discrete]) -> gym.Env[NDArray[Any], Any]:

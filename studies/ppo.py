@@ -167,6 +167,7 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
 
         # LEARN: from minibatches in a new order in each epoch
         learning = dict(training)
+        losses: dict[int, dict[str, float]] = {}
         for _ in range(params.update_epochs):
             order = np.zeros(flat, np.int64)
             for index, agent in learning.items():
@@ -184,12 +185,16 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
             if params.target_kl is not None:
                 for index in list(learning):
                     if learner.approx_kl(index) > params.target_kl:
+                        losses[index] = learner.metrics(index)
                         del learning[index]
+            if not learning:
+                break
+        losses |= {index: learner.metrics(index) for index in learning}
 
         # REPORT: the latest losses, and from time to time an evaluation
         for index, agent in training:
             explained = 1 - float(advantage[index].var() / rollout.target[index].var())
-            metrics = {"losses/explained_variance": explained, **learner.metrics(index)}
+            metrics = {"losses/explained_variance": explained, **losses[index]}
             agent.trial.record(metrics, agent.global_step)
             if agent.is_due(params.eval_interval) or iteration == iterations - 1:
                 agent.evaluate(_policy(learner, norm, index, agent.evaluation))

@@ -16,6 +16,8 @@ from tests.studies.interrupted import StoppedError
 class Clock(gym.Env[NDArray[Any], Any]):
     """Shows the steps since its start in a table of two rows, and pays 1 for each.
 
+    It refuses actions that are not in its space.
+
     Args:
         length: steps after which the task ends; none: never.
         actions: its space of actions.
@@ -43,6 +45,8 @@ class Clock(gym.Env[NDArray[Any], Any]):
         return self.look(), {}
 
     def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
+        if not self.action_space.contains(action):
+            raise ValueError(f"{action!r} is not in {self.action_space}")
         self.steps += 1
         return self.look(), 1.0, self.steps == self.length, False, {}
 

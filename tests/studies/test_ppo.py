@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from alphagrad.studies.ppo_numpy import NumpyPPO
-from alphagrad.studies.ppo_params import PPOParams
 from alphagrad.tuner import TrialPruned
 from alphagrad.tuner.checkpoints import CheckpointStore
 from tests.studies.environments import Clock, FragileHopper, registered
@@ -101,55 +98,6 @@ def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> No
         assert len(state[f"episode{number}"]["actions"]) > 0
 
 
-def critic_value(state: dict[str, Any], params: dict[str, Any], *, size: int) -> float:
-    """What the critic expects where all is zero, in units of reward."""
-    learner = NumpyPPO(
-        PPOParams(**params), observation_size=size, action_size=1, generators=[torch.Generator()]
-    )
-    learner.load_state_dict(state["learner"], 0)
-    norm = state["reward_norm"]
-    mean, square = (norm[name][0].item() / norm["count"] for name in ("sum", "squares"))
-    value: float = learner.values(np.zeros((1, 1, size), np.float32)).item()
-    return value * math.sqrt(square - mean**2)
-
-
-@pytest.mark.parametrize(
-    ("steps", "limit", "length", "expected"),
-    [
-        # With the bootstrap Σ γᵗ = 10, wherever a rollout ends.
-        pytest.param({"num_steps": 100}, 5, None, 10.0, id="limit"),
-        pytest.param({"num_steps": 52, "num_envs": 2}, 5, None, 10.0, id="limit-of-two"),
-        # (1 + 1.9 + 2.71 + 3.44 + 4.10) / 5, also where the limit comes with the end.
-        pytest.param({"num_steps": 100}, 1000, 5, 2.629, id="end"),
-        pytest.param({"num_steps": 50, "num_envs": 2}, 5, 5, 2.629, id="both"),
-    ],
-)
-def test_a_time_limit_is_not_the_end(
-    tmp_path: Path,
-    steps: dict[str, int],
-    limit: int,
-    length: int | None,
-    expected: float,
-) -> None:
-    params = {
-        "total_timesteps": 3000,
-        "num_minibatches": 2,
-        "gamma": 0.9,
-        "gae_lambda": 1.0,
-        "clip_vloss": False,
-        "optimizer": "adam",
-        "learning_rate": 0.01,
-        "hidden_sizes": (8,),
-        "eval_interval": 10_000,
-        "eval_episodes": 1,
-        "checkpoint_interval": 100,
-    } | steps
-    with registered(Clock, time_limit=limit, length=length, blind=True) as name:
-        state = checkpoint_of(params | {"env_id": name}, tmp_path)
-    value = critic_value(state, params | {"env_id": name}, size=2)
-    assert value == pytest.approx(expected, rel=0.05)
-
-
 def test_both_backends_learn_alike(tmp_path: Path) -> None:
     params = SMALL | {"alpha": 20.0, "learning_rate": 1e-4, "ent_coef": 0.01}
     lines = {"numpy": Line(), "torch": Line()}
@@ -163,22 +111,6 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
     for name, value in one["learner"].items():
         torch.testing.assert_close(value, other["learner"][name], rtol=1e-3, atol=1e-4)
     assert_identical(one["generators"], other["generators"])
-
-
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_a_bound_of_the_divergence_ends_the_epochs(tmp_path: Path, backend: str) -> None:
-    params = SMALL | {"backend": backend, "alpha": 20.0, "checkpoint_interval": 64}
-    # Any change is too much, so what follows the first epoch is left out.
-    bounded, single, free = Line(), Line(), Line()
-    state = checkpoint_of(params | {"target_kl": 1e-12}, tmp_path / "bounded", bounded)
-    expected = checkpoint_of(params | {"update_epochs": 1}, tmp_path / "single", single)
-    assert_identical(state, expected)
-    assert bounded.reports == single.reports
-    assert bounded.metrics == single.metrics
-    # A bound that is never reached bounds nothing.
-    state = checkpoint_of(params | {"target_kl": 1e9}, tmp_path / "high", free)
-    assert_identical(state, checkpoint_of(params, tmp_path / "free"))
-    assert free.metrics != single.metrics
 
 
 def test_evaluations_leave_the_training_alone(tmp_path: Path) -> None:

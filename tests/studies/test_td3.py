@@ -9,7 +9,13 @@ from alphagrad.tuner import TrialPruned
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import KnobCommand
 from tests.studies.environments import Clock, FragileHopper, registered
-from tests.studies.interrupted import Line, StoppedError, assert_identical, run
+from tests.studies.interrupted import (
+    Line,
+    StoppedError,
+    assert_identical,
+    assert_resumes_exactly,
+    run,
+)
 
 SMALL: dict[str, Any] = {
     "env_id": "Hopper-v5",
@@ -36,10 +42,10 @@ def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None
 @pytest.mark.parametrize(
     "params",
     [
-        {"alpha": 10.0, "learning_rate": 1e-3},
+        {"k": 0.3, "learning_rate": 1e-3},
         {"optimizer": "adam", "learning_rate": 2e-3},
     ],
-    ids=["alpha", "adam"],
+    ids=["alphagrad", "adam"],
 )
 def test_it_learns_to_swing_up_a_pendulum(params: dict[str, Any]) -> None:
     budget = {
@@ -89,6 +95,13 @@ def test_a_kill_at_any_step_changes_nothing(
     assert before.metrics | after.metrics == whole.metrics
     assert min(after.metrics, key=lambda key: key[1])[1] > middle["global_step"]
     assert_identical(CheckpointStore(tmp_path / "parts", fence=2).load(), expected)
+
+
+def test_a_loss_that_is_not_computed_again_is_resumed(tmp_path: Path) -> None:
+    # The checkpoint of step 198 is the last before the evaluation of 200, and so is the actor's
+    # step of 198.
+    params = SMALL | {"policy_frequency": 3, "checkpoint_interval": 33}
+    assert_resumes_exactly("td3", params, stop_at=200, folder=tmp_path)
 
 
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from alphagrad.studies.replay import ReplayBuffer
 from alphagrad.studies.td3_numpy import NumpyTD3
 from tests.studies.environments import Clock, registered
-from tests.studies.interrupted import Line
+from tests.studies.interrupted import Line, assert_identical
 from tests.studies.test_td3 import SMALL, checkpoint_of
 
 
@@ -48,6 +48,23 @@ def test_noise_is_in_half_ranges_and_within_the_bounds(tmp_path: Path) -> None:
     assert actions[0.0].std() < 0.25
     assert actions[0.1].std() == pytest.approx(np.hypot(0.3, actions[0.0].std()), rel=0.2)
     assert set(actions[5.0][abs(actions[5.0]) > 2.999]) == {-3, 3}
+
+
+def test_the_target_policys_noise_is_bounded_in_half_ranges(tmp_path: Path) -> None:
+    params = SMALL | {"env_id": "InvertedPendulum-v5", "total_timesteps": 120}
+
+    def critics(policy_noise: float, noise_clip: float) -> dict[str, torch.Tensor]:
+        options = {"policy_noise": policy_noise, "noise_clip": noise_clip}
+        state = checkpoint_of(params | options, tmp_path / f"{policy_noise} {noise_clip}")
+        found: dict[str, torch.Tensor] = state["learner"]["critics"]
+        return found
+
+    assert_identical(critics(0.2, 0.0), critics(0.0, 0.5))
+    # Twice the half range of 3 leads to a bound from anywhere.
+    far = critics(1000.0, 1000.0)
+    assert_identical(critics(1000.0, 2.0), far)
+    every = [critics(1000.0, 0.5), critics(0.2, 0.5), far]
+    assert len({one["qf1.hidden1.weight"].sum().item() for one in every}) == 3
 
 
 def q_value(state: dict[str, Any], *, hidden: tuple[int, ...]) -> float:
@@ -108,3 +125,11 @@ def test_actor_and_targets_wait_for_the_critics(tmp_path: Path, frequency: int) 
         learner = still["learner"]
         moved = [not torch.equal(v, learner[f"target_{name}"][n]) for n, v in learner[name].items()]
         assert any(moved) == (name == "critics")
+
+
+@pytest.mark.parametrize("tau", [0.005, 1.0])
+def test_targets_follow_by_tau(tmp_path: Path, tau: float) -> None:
+    options = {"tau": tau, "policy_frequency": 1, "optimizer": "adam"}
+    learner = checkpoint_of(SMALL | options, tmp_path)["learner"]
+    apart = learner["critics"]["qf1.output.weight"] - learner["target_critics"]["qf1.output.weight"]
+    assert (apart.abs().max() < 1e-6) == (tau == 1)

@@ -75,7 +75,7 @@ def test_installed_tasks_are_found_and_checked_without_importing_torch() -> None
     code = """if True:
         import sys
         from alphagrad.tuner import get_task, parse_spec, task_names
-        assert task_names() == ["digits", "dqn"], task_names()
+        assert {"digits", "dqn", "ppo"} <= set(task_names()), task_names()
         assert get_task("digits").complete({})["epochs"] >= 1
         parse_spec({"name": "a", "task": "dqn", "n_trials": 1, "params": {"alpha": 3.0}})
         heavy = sorted({"torch", "gymnasium", "ray"} & set(sys.modules))

@@ -272,7 +272,9 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        message = _mendable(error)
+        from alphagrad.user_errors import mendable
+
+        message = mendable(error)
         if message is None:
             raise
         typer.echo(f"alphagrad: {message}", err=True)
@@ -291,28 +293,6 @@ def _client(url: str | None, home: Path | None, database_url: str | None) -> Cli
     if not key:
         raise ApiError(f"put the API key of {url} into ALPHAGRAD_API_KEY", status=None)
     return Client(url, key)
-
-
-def _mendable(error: Exception) -> str | None:
-    """What to tell the user; ``None`` for a bug of ours."""
-    from pydantic import ValidationError
-    from sqlalchemy.exc import OperationalError
-
-    from alphagrad.api.client import ApiError
-    from alphagrad.api.serve import ServeError
-    from alphagrad.demo import DemoError
-    from alphagrad.tuner.errors import TunerError, field_errors
-    from alphagrad.tuner.registry import UnknownTaskError
-
-    if isinstance(error, ApiError | ServeError | DemoError | TunerError | UnknownTaskError):
-        return str(error)
-    if isinstance(error, ValidationError):  # of the settings: their values may be secrets
-        return "; ".join(
-            f"{found.field}: {found.message}" for found in field_errors(error.errors())
-        )
-    if isinstance(error, OperationalError):
-        return f"the database does not answer: {str(error.orig).splitlines()[0]}"
-    return None
 
 
 def _read(study_file: Path, name: str | None) -> dict[str, Any]:

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alphagrad.studies.discount import discounted_sums
-
-Array = NDArray[np.float32]
+from alphagrad.studies.flat_parameters import Array
 
 
 def advantages(
@@ -39,6 +38,5 @@ def advantages(
     surprises = (rewards + gamma * next_values - values)[:, ::-1].astype(np.float64)
     # Backwards, a sum starts anew after the step that follows an end.
     restarts = np.roll(ends[:, ::-1], -1, axis=1)
-    restarts[:, -1] = False
     sums = discounted_sums(surprises, restarts, decay=gamma * gae_lambda)
     return sums[:, ::-1].astype(np.float32)

@@ -103,14 +103,3 @@ def train_classifier(
             accuracy=accuracy,
         )
     return accuracy
-
-
-def relu_layers(width: int, hidden_sizes: tuple[int, ...], *, classes: int) -> nn.Sequential:
-    """Makes a ReLU network from `width` inputs to a logit per class, with these hidden widths."""
-    network = nn.Sequential()
-    for number, size in enumerate(hidden_sizes, start=1):
-        network.add_module(f"hidden{number}", nn.Linear(width, size))
-        network.add_module(f"relu{number}", nn.ReLU())
-        width = size
-    network.add_module("logits", nn.Linear(width, classes))
-    return network

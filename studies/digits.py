@@ -5,9 +5,11 @@ from importlib.metadata import distribution
 
 import numpy as np
 import torch
+from torch import nn
 
-from alphagrad.studies.classification import Split, relu_layers, train_classifier
+from alphagrad.studies.classification import Split, train_classifier
 from alphagrad.studies.digits_params import DigitsParams
+from alphagrad.studies.torch_networks import perceptron
 from alphagrad.tuner import Trial
 
 VALIDATION_IMAGES = 360  # of 1,797: a fifth
@@ -55,5 +57,7 @@ def digits(trial: Trial) -> float:
         trial,
         params,
         split=load_split(),
-        build=lambda: relu_layers(64, params.hidden_sizes, classes=10),
+        build=lambda: perceptron(
+            (64, *params.hidden_sizes, 10), activation=nn.ReLU, output="logits"
+        ),
     )

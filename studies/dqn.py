@@ -16,11 +16,12 @@ from alphagrad.studies.dqn_numpy import NumpyDQN
 from alphagrad.studies.dqn_params import DQNParams
 from alphagrad.studies.dqn_torch import TorchDQN
 from alphagrad.studies.environment import Episode
+from alphagrad.studies.evaluation import Evaluation
 from alphagrad.studies.generators import Generators
 from alphagrad.studies.optimizers import build_optimizer
 from alphagrad.studies.replay import ReplayBuffer
 from alphagrad.studies.threads import one_thread
-from alphagrad.tuner import Trial, TrialPruned
+from alphagrad.tuner import Trial
 
 
 @one_thread()
@@ -52,8 +53,13 @@ def dqn(trial: Trial) -> float:
     # SETUP: environments, generators, networks, buffer
     seeds = np.random.SeedSequence(trial.seed).spawn(4)
     episode = Episode(params.env_id, actions=Discrete, seed=seeds[0])
-    evaluation = Episode(params.env_id, actions=Discrete, seed=seeds[1])
-    eval_seeds = np.random.default_rng(seeds[1]).integers(2**31, size=params.eval_episodes)
+    evaluation = Evaluation(
+        params.env_id,
+        actions=Discrete,
+        seed=seeds[1],
+        episodes=params.eval_episodes,
+        window=params.eval_window,
+    )
     generators = Generators(seeds[2], "exploration", "replay")
     exploration, replay = generators["exploration"], generators["replay"]
     network_seed = int(seeds[3].generate_state(1)[0])
@@ -76,14 +82,14 @@ def dqn(trial: Trial) -> float:
     )
 
     # RESUME, or start afresh
-    global_step, evaluations, metrics = 0, [], {}
+    global_step, metrics = 0, {}
     parts: dict[str, Any] = {"episode": episode, "generators": generators, "learner": learner}
     parts |= {"optimizer": optimizer, "buffer": buffer}
     if scheduler is not None:
         parts["scheduler"] = scheduler
     if state := restore(trial, parts):
-        global_step, evaluations = state["global_step"], state["evaluations"]
-        metrics = state["metrics"]
+        global_step, metrics = state["global_step"], state["metrics"]
+        evaluation.returns = state["evaluations"]
         trial.log(f"resumed at step {global_step}")
     trial.watch(optimizer, scheduler, step=lambda: global_step)
 
@@ -102,13 +108,7 @@ def dqn(trial: Trial) -> float:
         )
         global_step += 1
         if terminated or truncated:
-            trial.record(
-                {
-                    "charts/episodic_return": episode.episodic_return,
-                    "charts/episodic_length": episode.episodic_length,
-                },
-                global_step,
-            )
+            trial.record(episode.charts(), global_step)
             episode.begin()
 
         # LEARN: regress Q(s, a) on r + γ·max Q_target(s', ·), without the tail where s' is the end
@@ -122,14 +122,10 @@ def dqn(trial: Trial) -> float:
 
         # REPORT: the mean of the latest evaluations
         if global_step % params.eval_interval == 0 or global_step == params.total_timesteps:
-            returns = [evaluation.play(learner.act, seed=int(seed)) for seed in eval_seeds]
-            evaluations.append(float(np.mean(returns)))
-            charts = {"charts/epsilon": epsilon, "charts/eval_return": evaluations[-1]}
-            trial.record(metrics | charts, global_step)
-            trial.report(float(np.mean(evaluations[-params.eval_window :])), global_step)
-            if trial.should_prune():
-                raise TrialPruned(f"pruned at step {global_step}")
+            shown = metrics | {"charts/epsilon": epsilon}
+            evaluation.report(trial, learner.act, step=global_step, metrics=shown)
         if global_step % params.checkpoint_interval == 0:
-            save(trial, parts, global_step=global_step, evaluations=evaluations, metrics=metrics)
+            returns = evaluation.returns
+            save(trial, parts, global_step=global_step, evaluations=returns, metrics=metrics)
 
-    return float(np.mean(evaluations[-params.eval_window :]))
+    return evaluation.value

@@ -34,7 +34,7 @@ class NumpyDQN:
     ) -> None:
         shapes = mlp_shapes("q", (observation_size, *hidden_sizes, actions))
         self.q, self._target = FlatParameters(shapes), FlatParameters(shapes)
-        linear_(self.q, generator)
+        linear_(self.q.named_parameters(), generator)
         self.update_target(1.0)
         self._network = MLP(self.q, "q", activation="relu")
         self._target_network = MLP(self._target, "q", activation="relu")
@@ -85,9 +85,7 @@ class NumpyDQN:
 
     def update_target(self, tau: float) -> None:
         """Moves the target by a share `tau` towards the network."""
-        # In this form a share of 1 makes an exact copy.
-        self._target.values *= 1 - tau
-        self._target.values += tau * self.q.values
+        self._target.move_towards(self.q, share=tau)
 
     def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
         """Gives the parameters of the network and of its target."""

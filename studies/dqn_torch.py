@@ -3,14 +3,14 @@
 import copy
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alphagrad.studies.flat_parameters import Array
+from alphagrad.studies.initialisation import linear_
 from alphagrad.studies.replay import Batch
-from alphagrad.studies.td3_torch import relu_network
+from alphagrad.studies.torch_networks import move_towards, perceptron, to_tensor
 
 
 class TorchDQN:
@@ -34,7 +34,8 @@ class TorchDQN:
         device: str,
     ) -> None:
         self._device = torch.device(device)
-        network = relu_network((observation_size, *hidden_sizes, actions), generator=generator)
+        network = perceptron((observation_size, *hidden_sizes, actions), activation=nn.ReLU)
+        linear_(network.named_parameters(), generator)
         self.q = nn.ModuleDict({"q": network}).to(self._device)
         self._target = copy.deepcopy(self.q).requires_grad_(requires_grad=False)
 
@@ -55,11 +56,9 @@ class TorchDQN:
         loss.backward()  # type: ignore[no-untyped-call]
         return {"losses/td_loss": loss.item(), "losses/q_values": value.mean().item()}
 
-    @torch.no_grad()
     def update_target(self, tau: float) -> None:
         """Moves the target by a share `tau` towards the network."""
-        for target, source in zip(self._target.parameters(), self.q.parameters(), strict=True):
-            target.lerp_(source, tau)
+        move_towards(self._target, self.q, share=tau)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Gives the parameters of the network and of its target."""
@@ -71,4 +70,4 @@ class TorchDQN:
         self._target.load_state_dict(state["target"])
 
     def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        return to_tensor(array, self._device)

@@ -108,6 +108,13 @@ class Episode:
             pass
         return self.episodic_return
 
+    def charts(self) -> dict[str, float]:
+        """Gives what is recorded at an episode's end, under CleanRL's names."""
+        return {
+            "charts/episodic_return": self.episodic_return,
+            "charts/episodic_length": self.episodic_length,
+        }
+
     @property
     def episodic_length(self) -> int:
         """Number of steps since the reset."""

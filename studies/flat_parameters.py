@@ -65,6 +65,11 @@ class FlatParameters:
         for name, parameter in self._parameters[agent].items():
             yield prefix + name, parameter
 
+    def move_towards(self, other: "FlatParameters", *, share: float) -> None:
+        """Moves all values by a share towards those of another; a share of 1 copies exactly."""
+        self.values *= 1 - share
+        self.values += share * other.values
+
     def state_dict(self, agent: int = 0) -> dict[str, Tensor]:
         """Gives copies of one agent's parameters by name."""
         return {name: value.detach().clone() for name, value in self.named_parameters(agent)}

@@ -1,45 +1,41 @@
-"""Initial weights of the numpy networks, drawn by `torch.nn.init`."""
+"""Initial weights of the networks of either backend, drawn by `torch.nn.init`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
 
-from alphagrad.studies.flat_parameters import FlatParameters
+Named = Iterable[tuple[str, nn.Parameter]]
 
 
-def linear_(flat: FlatParameters, generator: torch.Generator, *, agent: int = 0) -> None:
-    """Draws an agent's weights and biases as `torch.nn.Linear` does: uniform within 1/√inputs.
+def linear_(named_parameters: Named, generator: torch.Generator) -> None:
+    """Draws weights and biases as `torch.nn.Linear` does: uniform within 1/√inputs.
 
     Args:
-        flat: the parameters to set.
+        named_parameters: what to set, each bias right after its weight.
         generator: where the numbers come from.
-        agent: whose parameters to set.
     """
     bound = 0.0
-    for name, parameter in flat.named_parameters(agent):
-        if name.endswith(".weight"):  # its bias comes next and has the same bound
+    for name, parameter in named_parameters:
+        if name.endswith("weight"):  # its bias comes next and has the same bound
             bound = 1 / math.sqrt(parameter.shape[1])
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def orthogonal_(
-    flat: FlatParameters,
-    generator: torch.Generator,
-    *,
-    gains: Mapping[str, float],
-    agent: int = 0,
+    named_parameters: Named, generator: torch.Generator, *, gains: Mapping[str, float]
 ) -> None:
-    """Makes an agent's weights orthogonal, and leaves what is not a weight at zero.
+    """Makes weights orthogonal, and what is not a weight zero.
 
     Args:
-        flat: the parameters to set.
+        named_parameters: what to set.
         generator: where the numbers come from.
         gains: what to multiply a weight by, by its name; the others take √2.
-        agent: whose parameters to set.
     """
-    for name, parameter in flat.named_parameters(agent):
-        if name.endswith(".weight"):
+    for name, parameter in named_parameters:
+        if name.endswith("weight"):
             gain = gains.get(name, math.sqrt(2))
             nn.init.orthogonal_(parameter, gain, generator=generator)
+        else:
+            nn.init.zeros_(parameter)

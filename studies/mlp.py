@@ -78,12 +78,7 @@ class MLP:
 
     def __call__(self, x: Array) -> Array:
         """Gives the outputs without keeping what `backward` needs; otherwise as `forward`."""
-        for layer, (weight, bias) in enumerate(zip(self._transposed, self._biases, strict=True)):
-            x = np.matmul(x, weight)
-            x += bias
-            if layer < self._last:
-                self._activate(x, layer)
-        return x
+        return self._compute(x, inputs=[])
 
     def forward(self, x: Array) -> Array:
         """Gives the outputs, and keeps each layer's input for `backward`.
@@ -95,12 +90,16 @@ class MLP:
             Shape (agents, batch, outputs).
         """
         self._inputs = [x]
+        return self._compute(x, inputs=self._inputs)
+
+    def _compute(self, x: Array, *, inputs: list[Array]) -> Array:
+        """Gives the outputs, and adds the input of each layer but the first to `inputs`."""
         for layer, (weight, bias) in enumerate(zip(self._transposed, self._biases, strict=True)):
             x = np.matmul(x, weight)
             x += bias
             if layer < self._last:
                 self._activate(x, layer)
-                self._inputs.append(x)
+                inputs.append(x)
         return x
 
     def backward(

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from alphagrad.studies.classification import Split, relu_layers, train_classifier
+from alphagrad.studies.classification import Split, train_classifier
 from alphagrad.studies.names_params import NamesParams
+from alphagrad.studies.torch_networks import perceptron
 from alphagrad.tuner import Trial
 
 MIN_NAMES = 60  # of a class
@@ -101,7 +102,8 @@ def classifier(params: NamesParams, *, known_pieces: int, classes: int) -> nn.Se
     embedding = nn.EmbeddingBag(
         known_pieces + 1, params.embedding_size, mode="mean", padding_idx=PADDING
     )
-    layers = relu_layers(params.embedding_size, params.hidden_sizes, classes=classes)
+    sizes = (params.embedding_size, *params.hidden_sizes, classes)
+    layers = perceptron(sizes, activation=nn.ReLU, output="logits")
     return nn.Sequential(OrderedDict(embedding=embedding, **dict(layers.named_children())))
 
 

@@ -197,7 +197,7 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
             metrics = {"losses/explained_variance": explained, **losses[index]}
             agent.trial.record(metrics, agent.global_step)
             if agent.is_due(params.eval_interval) or iteration == iterations - 1:
-                agent.evaluate(_policy(learner, norm, index, agent.evaluation))
+                agent.evaluate(_policy(learner, norm, index, agent.evaluation.episode))
             if agent.pruned is not None:
                 yield agent.place, agent.pruned
             elif agent.is_due(params.checkpoint_interval):
@@ -205,7 +205,7 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
 
     for agent in agents:
         if agent.pruned is None:
-            yield agent.place, agent.value
+            yield agent.place, agent.evaluation.value
 
 
 def _in_order(column: Array, order: NDArray[np.int64]) -> Array:

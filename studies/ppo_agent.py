@@ -9,6 +9,7 @@ from gymnasium.spaces import Box
 
 from alphagrad.studies.checkpoint import Stateful, load_states, save
 from alphagrad.studies.environment import Episode
+from alphagrad.studies.evaluation import Evaluation
 from alphagrad.studies.flat_parameters import Array
 from alphagrad.studies.generators import Generators
 from alphagrad.studies.optimizers import build_optimizer
@@ -29,7 +30,7 @@ class Agent:
         generators: `noise` of its actions, `order` of its minibatches.
         weights: where its initial weights come from.
         global_step: steps so far.
-        evaluations: mean returns of its evaluations so far.
+        evaluation: how good it is without noise.
         pruned: why it trains no longer; None as long as it does.
 
     Raises:
@@ -45,14 +46,18 @@ class Agent:
         )
         env_id = self.params.env_id
         self.episodes = [Episode(env_id, actions=Box, seed=seed) for seed in seeds]
-        self.evaluation = Episode(env_id, actions=Box, seed=last)
-        count = self.params.eval_episodes
-        self.eval_seeds = np.random.default_rng(last).integers(2**31, size=count).tolist()
+        self.evaluation = Evaluation(
+            env_id,
+            actions=Box,
+            seed=last,
+            episodes=self.params.eval_episodes,
+            window=self.params.eval_window,
+        )
         self.generators = Generators(noise, "noise", "order")
         self.weights = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
         self._saved = trial.load_checkpoint() or {}
         self.global_step: int = self._saved.get("global_step", 0)
-        self.evaluations: list[float] = self._saved.get("evaluations", [])
+        self.evaluation.returns = self._saved.get("evaluations", [])
         self.pruned: TrialPruned | None = None
 
     def observations(self) -> Array:
@@ -97,28 +102,15 @@ class Agent:
     def end_episode(self, number: int) -> None:
         """Records the episode of an environment, and begins the next."""
         episode = self.episodes[number]
-        self.trial.record(
-            {
-                "charts/episodic_return": episode.episodic_return,
-                "charts/episodic_length": episode.episodic_length,
-            },
-            self.global_step,
-        )
+        self.trial.record(episode.charts(), self.global_step)
         episode.begin()
 
     def evaluate(self, policy: Callable[[Array], Array]) -> None:
         """Plays without noise and reports the mean of the latest evaluations."""
-        returns = [self.evaluation.play(policy, seed=seed) for seed in self.eval_seeds]
-        self.evaluations.append(float(np.mean(returns)))
-        self.trial.record({"charts/eval_return": self.evaluations[-1]}, self.global_step)
-        self.trial.report(self.value, self.global_step)
-        if self.trial.should_prune():
-            self.pruned = TrialPruned(f"pruned at step {self.global_step}")
-
-    @property
-    def value(self) -> float:
-        """Mean of the latest evaluations."""
-        return float(np.mean(self.evaluations[-self.params.eval_window :]))
+        try:
+            self.evaluation.report(self.trial, policy, step=self.global_step, metrics={})
+        except TrialPruned as pruned:
+            self.pruned = pruned
 
     def checkpoint(self, inputs: Array) -> None:
         """Saves all that is needed to go on.
@@ -131,5 +123,5 @@ class Agent:
             self._parts,
             inputs=torch.from_numpy(inputs.copy()),
             global_step=self.global_step,
-            evaluations=self.evaluations,
+            evaluations=self.evaluation.returns,
         )

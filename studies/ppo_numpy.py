@@ -63,7 +63,7 @@ class NumpyPPO:
             agents=len(generators),
         )
         for agent, generator in enumerate(generators):
-            orthogonal_(self._flat, generator, gains=GAINS, agent=agent)
+            orthogonal_(self._flat.named_parameters(agent), generator, gains=GAINS)
         self._actor = MLP(self._flat, "actor", activation="tanh")
         self._critic = MLP(self._flat, "critic", activation="tanh")
         count = range(len(generators))

@@ -1,16 +1,14 @@
 """PPO's networks and the gradient of its loss, by torch's autograd on any device."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
 from alphagrad.studies.flat_parameters import Array
+from alphagrad.studies.initialisation import orthogonal_
 from alphagrad.studies.ppo_numpy import GAINS, Minibatch
 from alphagrad.studies.ppo_params import PPOParams
+from alphagrad.studies.torch_networks import perceptron, to_tensor
 
 
 class TorchPPO:
@@ -38,15 +36,11 @@ class TorchPPO:
             raise ValueError(f"backend='torch' trains one agent at a time, not {len(generators)}")
         self._params = params
         hidden = params.hidden_sizes
-        actor = tanh_network((observation_size, *hidden, action_size))
+        actor = perceptron((observation_size, *hidden, action_size), activation=nn.Tanh)
         actor.register_parameter("log_std", nn.Parameter(torch.zeros(action_size)))
-        critic = tanh_network((observation_size, *hidden, 1))
+        critic = perceptron((observation_size, *hidden, 1), activation=nn.Tanh)
         self._networks = nn.ModuleDict({"actor": actor, "critic": critic})
-        for name, parameter in self._networks.named_parameters():
-            if name.endswith(".weight"):
-                nn.init.orthogonal_(parameter, GAINS.get(name, 2**0.5), generator=generators[0])
-            else:
-                nn.init.zeros_(parameter)
+        orthogonal_(self._networks.named_parameters(), generators[0], gains=GAINS)
         self._networks.to(params.device)
         self._metrics: dict[str, Tensor] = {}
 
@@ -128,18 +122,4 @@ class TorchPPO:
         self._networks.load_state_dict(state)
 
     def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._params.device)
-
-
-def tanh_network(sizes: Sequence[int]) -> nn.Sequential:
-    """Returns a perceptron with tanh after each hidden layer.
-
-    Args:
-        sizes: numbers of inputs, of units in each hidden layer, and of outputs.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number in range(1, len(sizes) - 1):
-        layers[f"hidden{number}"] = nn.Linear(sizes[number - 1], sizes[number])
-        layers[f"tanh{number}"] = nn.Tanh()
-    layers["output"] = nn.Linear(sizes[-2], sizes[-1])
-    return nn.Sequential(layers)
+        return to_tensor(array, self._params.device)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from alphagrad.studies.flat_parameters import Array
 
 
 class Batch(NamedTuple):

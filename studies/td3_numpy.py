@@ -39,8 +39,8 @@ class NumpyTD3:
         sizes = (observation_size + len(low), *hidden_sizes, 1)
         critics = mlp_shapes("qf1", sizes) | mlp_shapes("qf2", sizes)
         self.actor, self.critics = FlatParameters(actor), FlatParameters(critics)
-        linear_(self.actor, generator)
-        linear_(self.critics, generator)
+        linear_(self.actor.named_parameters(), generator)
+        linear_(self.critics.named_parameters(), generator)
         self._target_actor, self._target_critics = FlatParameters(actor), FlatParameters(critics)
         self.update_targets(1.0)
         self._policy = MLP(self.actor, "actor", activation="relu")
@@ -97,13 +97,8 @@ class NumpyTD3:
 
     def update_targets(self, tau: float) -> None:
         """Moves each target by a share `tau` towards its network."""
-        for target, flat in (
-            (self._target_actor, self.actor),
-            (self._target_critics, self.critics),
-        ):
-            # In this form a share of 1 makes an exact copy.
-            target.values *= 1 - tau
-            target.values += tau * flat.values
+        self._target_actor.move_towards(self.actor, share=tau)
+        self._target_critics.move_towards(self.critics, share=tau)
 
     def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
         """Gives the parameters of all networks."""

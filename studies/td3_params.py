@@ -1,14 +1,13 @@
 """The parameters of the task `td3`: names, defaults, bounds and meanings."""
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from alphagrad.studies.backend_params import BackendParams, HiddenSizes
 from alphagrad.studies.params import OptimizerParams
+from alphagrad.studies.replay_params import ReplayParams
 
 
-class TD3Params(BackendParams, OptimizerParams):
+class TD3Params(BackendParams, ReplayParams, OptimizerParams):
     """Parameters of the task `td3`; the defaults are those of CleanRL's td3_continuous_action.py.
 
     One step is one environment step. Raises as `OptimizerParams` does, and also where training
@@ -60,12 +59,3 @@ class TD3Params(BackendParams, OptimizerParams):
         default=10, ge=1, description="evaluations in the reported mean; 1 reports each one alone"
     )
     checkpoint_interval: int = Field(default=50_000, ge=1, description="steps between checkpoints")
-
-    @model_validator(mode="after")
-    def _training_begins(self) -> Self:
-        if self.learning_starts >= self.total_timesteps:
-            raise ValueError(
-                f"learning_starts={self.learning_starts} must be below "
-                f"total_timesteps={self.total_timesteps}"
-            )
-        return self

@@ -1,38 +1,15 @@
 """TD3's networks and the gradients of their losses, by torch's autograd on any device."""
 
 import copy
-from collections import OrderedDict
-from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alphagrad.studies.flat_parameters import Array
+from alphagrad.studies.initialisation import linear_
 from alphagrad.studies.replay import Batch
-
-Array = NDArray[np.float32]
-
-
-def relu_network(sizes: Sequence[int], *, generator: torch.Generator) -> nn.Sequential:
-    """Returns a perceptron with ReLU after each hidden layer, its weights drawn as torch does.
-
-    Args:
-        sizes: numbers of inputs, of units in each hidden layer, and of outputs.
-        generator: where the initial weights come from.
-    """
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number in range(1, len(sizes)):
-        name = "output" if number == len(sizes) - 1 else f"hidden{number}"
-        linear = nn.Linear(sizes[number - 1], sizes[number])
-        for parameter in linear.parameters():
-            bound = sizes[number - 1] ** -0.5
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
-        layers[name] = linear
-        if name != "output":
-            layers[f"relu{number}"] = nn.ReLU()
-    return nn.Sequential(layers)
+from alphagrad.studies.torch_networks import move_towards, perceptron, to_tensor
 
 
 class TorchTD3:
@@ -62,10 +39,12 @@ class TorchTD3:
         self.scale, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
         sizes = (observation_size, *hidden_sizes, len(low))
         q_sizes = (observation_size + len(low), *hidden_sizes, 1)
-        self.actor = nn.ModuleDict({"actor": relu_network(sizes, generator=generator)})
+        self.actor = nn.ModuleDict({"actor": perceptron(sizes, activation=nn.ReLU)})
         self.critics = nn.ModuleDict(
-            {name: relu_network(q_sizes, generator=generator) for name in ("qf1", "qf2")}
+            {name: perceptron(q_sizes, activation=nn.ReLU) for name in ("qf1", "qf2")}
         )
+        linear_(self.actor.named_parameters(), generator)
+        linear_(self.critics.named_parameters(), generator)
         self._networks = nn.ModuleList([self.actor, self.critics]).to(self._device)
         self._targets = copy.deepcopy(self._networks).requires_grad_(requires_grad=False)
 
@@ -106,13 +85,9 @@ class TorchTD3:
         loss.backward()  # type: ignore[no-untyped-call]
         return {"losses/actor_loss": loss.item()}
 
-    @torch.no_grad()
     def update_targets(self, tau: float) -> None:
         """Moves each target by a share `tau` towards its network."""
-        for target, source in zip(
-            self._targets.parameters(), self._networks.parameters(), strict=True
-        ):
-            target.lerp_(source, tau)
+        move_towards(self._targets, self._networks, share=tau)
 
     def state_dict(self) -> dict[str, dict[str, Tensor]]:
         """Gives the parameters of all networks."""
@@ -128,4 +103,4 @@ class TorchTD3:
         return squashed * self.scale + self.middle
 
     def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+        return to_tensor(array, self._device)

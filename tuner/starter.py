@@ -59,8 +59,8 @@ class Starter:
         Returns:
             Whether there was one.
         """
-        study, stack = self._study, 1
-        while len(self._claims) < stack:
+        study, spec = self._study, None
+        while spec is None or len(self._claims) < spec.stack:
             claimed = leases.claim(
                 self._database,
                 worker=self._worker,
@@ -71,15 +71,15 @@ class Starter:
             if claimed is None:
                 break
             self._claims.append(claimed)
-            study = claimed.study.name
-            stack = StudySpec.model_validate(claimed.study.spec).stack
+            if spec is None:
+                self._spec = spec = StudySpec.model_validate(claimed.study.spec)
+                study = spec.name
         return bool(self._claims)
 
     def start(self) -> list[RunningTrial]:
         """Start what was claimed, in one process; a trial that cannot start is recorded so."""
-        spec = StudySpec.model_validate(self._claims[0].study.spec)
-        asked = [claimed for claimed in self._claims if self._prepare(claimed, spec)]
-        return self._launch(asked, spec) if asked else []
+        asked = [claimed for claimed in self._claims if self._prepare(claimed, self._spec)]
+        return self._launch(asked, self._spec) if asked else []
 
     def done(self) -> None:
         """Forget the claims: whoever renews their leases now has the running trials."""

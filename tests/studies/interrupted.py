@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from alphagrad.tuner import Trial
+from alphagrad.tuner.channel import Channel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import FromTrial, KnobCommand, Metrics, Report
 from alphagrad.tuner.registry import get_task
@@ -45,7 +46,7 @@ class Line:
 def run(
     name: str,
     params: dict[str, Any],
-    line: Line | None = None,
+    line: Channel | None = None,
     *,
     seed: int = 1,
     folder: Path | None = None,
@@ -59,6 +60,16 @@ def run(
         return task(trial)
     finally:
         trial.close()
+
+
+def checkpoint_of(
+    name: str, params: dict[str, Any], folder: Path, line: Line | None = None
+) -> dict[str, Any]:
+    """The last checkpoint of a trial that runs to its end."""
+    run(name, params, line, folder=folder)
+    state = CheckpointStore(folder, fence=1).load()
+    assert state is not None
+    return state
 
 
 def assert_resumes_exactly(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from alphagrad.studies.classification import relu_layers
 from alphagrad.studies.digits import load_split
+from alphagrad.studies.torch_networks import perceptron
 from alphagrad.tuner import run_task
 
 
@@ -52,7 +52,7 @@ def test_the_images_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("hidden_sizes", [(), (16,), (32, 16)])
 def test_hidden_sizes_shape_the_network(hidden_sizes: tuple[int, ...]) -> None:
-    network = relu_layers(64, hidden_sizes, classes=10)
+    network = perceptron((64, *hidden_sizes, 10), activation=torch.nn.ReLU, output="logits")
     assert network(torch.zeros(3, 64)).shape == (3, 10)
     widths = [m.out_features for m in network if isinstance(m, torch.nn.Linear)]
     assert widths == [*hidden_sizes, 10]

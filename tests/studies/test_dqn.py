@@ -13,7 +13,7 @@ from alphagrad.studies.mlp import MLP
 from alphagrad.tuner import run_task
 from alphagrad.tuner.checkpoints import CheckpointStore
 from tests.studies.environments import Clock, registered
-from tests.studies.interrupted import Line, StoppedError, assert_identical, run
+from tests.studies.interrupted import Line, StoppedError, assert_identical, checkpoint_of, run
 
 TIME_LIMIT = 5
 SMALL = {
@@ -40,14 +40,6 @@ class FragileCartPole(CartPoleEnv):
         if FragileCartPole.steps_left == 0:
             raise StoppedError
         return super().step(action)  # type: ignore[no-untyped-call]
-
-
-def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
-    """The last checkpoint of a trial that runs to its end."""
-    run("dqn", params, line, folder=folder)
-    state = CheckpointStore(folder, fence=1).load()
-    assert state is not None
-    return state
 
 
 @pytest.mark.parametrize(
@@ -89,7 +81,7 @@ def test_a_kill_at_any_step_changes_nothing(
 
 def compare_with_a_killed_trial(params: dict[str, Any], number: int, folder: Path) -> None:
     whole, before, after = Line(), Line(), Line()
-    expected = checkpoint_of(params, folder / "whole", whole)
+    expected = checkpoint_of("dqn", params, folder / "whole", whole)
     assert expected["global_step"] == SMALL["total_timesteps"]
 
     FragileCartPole.steps_left = int(np.random.default_rng(number).integers(150, 1200))
@@ -110,7 +102,7 @@ def compare_with_a_killed_trial(params: dict[str, Any], number: int, folder: Pat
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
     params = SMALL | {"total_timesteps": 400, "checkpoint_interval": 130}
     line = Line()
-    state = checkpoint_of(params, tmp_path, line)
+    state = checkpoint_of("dqn", params, tmp_path, line)
     assert state["global_step"] == 390
     begun = max(step for name, step in line.metrics if name.startswith("charts/ep") and step < 390)
     assert 0 < len(state["episode"]["actions"]) == 390 - begun
@@ -119,7 +111,7 @@ def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> No
 @pytest.mark.parametrize(("frequency", "alike"), [(40, True), (60, False)])
 def test_the_target_follows_at_its_steps(frequency: int, alike: bool, tmp_path: Path) -> None:
     params = SMALL | {"total_timesteps": 200, "target_network_frequency": frequency}
-    learner = checkpoint_of(params, tmp_path)["learner"]
+    learner = checkpoint_of("dqn", params, tmp_path)["learner"]
     same = [torch.equal(value, learner["target"][name]) for name, value in learner["q"].items()]
     assert same == [alike] * 6
 
@@ -138,7 +130,7 @@ def test_a_time_limit_is_not_the_end(tmp_path: Path) -> None:
     }
     line = Line()
     with registered(Clock, time_limit=TIME_LIMIT, actions=Discrete(2)) as name:
-        state = checkpoint_of(params | {"env_id": name}, tmp_path, line)
+        state = checkpoint_of("dqn", params | {"env_id": name}, tmp_path, line)
     assert set(line.reports.values()) == {TIME_LIMIT}
     rows = state["buffer"]["rows"]
     observation, reached, reward, terminated = rows[:, :2], rows[:, 3:5], rows[:, 5], rows[:, 6]
@@ -173,7 +165,7 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
     params = SMALL | {"start_e": 1.0, "end_e": 1.0, "alpha": 20.0, "learning_rate": 1e-4}
     lines = {"numpy": Line(), "torch": Line()}
     states = [
-        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        checkpoint_of("dqn", params | {"backend": backend}, tmp_path / backend, line)
         for backend, line in lines.items()
     ]
     one, other = (line.metrics for line in lines.values())
@@ -220,8 +212,8 @@ def test_evaluations_start_from_the_same_states_and_leave_the_training_alone(
 ) -> None:
     params = SMALL | {"learning_starts": 1199, "train_frequency": 1}
     line = Line()
-    often = checkpoint_of(params, tmp_path / "often", line)
-    seldom = checkpoint_of(params | {"eval_interval": 1200}, tmp_path / "seldom")
+    often = checkpoint_of("dqn", params, tmp_path / "often", line)
+    seldom = checkpoint_of("dqn", params | {"eval_interval": 1200}, tmp_path / "seldom")
     before_learning = [line.metrics["charts/eval_return", step] for step in (300, 600, 900)]
     assert len(set(before_learning)) == 1
     for part in ("episode", "generators", "learner", "optimizer", "buffer"):

@@ -8,7 +8,7 @@ import torch
 from alphagrad.tuner import TrialPruned
 from alphagrad.tuner.checkpoints import CheckpointStore
 from tests.studies.environments import Clock, FragileHopper, registered
-from tests.studies.interrupted import Line, StoppedError, assert_identical, run
+from tests.studies.interrupted import Line, StoppedError, assert_identical, checkpoint_of, run
 
 SMALL: dict[str, Any] = {
     "env_id": "Hopper-v5",
@@ -21,14 +21,6 @@ SMALL: dict[str, Any] = {
     "eval_episodes": 2,
     "checkpoint_interval": 128,
 }
-
-
-def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
-    """The last checkpoint of a trial that runs to its end."""
-    run("ppo", params, line, folder=folder)
-    state = CheckpointStore(folder, fence=1).load()
-    assert state is not None
-    return state
 
 
 @pytest.mark.parametrize(
@@ -71,7 +63,7 @@ def test_a_kill_at_any_step_changes_nothing(
     with registered(FragileHopper, time_limit=25) as name:
         params = SMALL | {"env_id": name} | params
         whole, before, after = Line(), Line(), Line()
-        expected = checkpoint_of(params, tmp_path / "whole", whole)
+        expected = checkpoint_of("ppo", params, tmp_path / "whole", whole)
 
         first, last = ((150, 400), (400, 700))[kill]
         FragileHopper.steps_left = int(np.random.default_rng(number).integers(first, last))
@@ -91,7 +83,7 @@ def test_a_kill_at_any_step_changes_nothing(
 
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
     params = SMALL | {"num_envs": 2, "num_steps": 30, "checkpoint_interval": 60}
-    state = checkpoint_of(params, tmp_path)
+    state = checkpoint_of("ppo", params, tmp_path)
     assert state["global_step"] == 600
     assert state["inputs"].shape == (2, 11)
     for number in range(2):
@@ -102,7 +94,7 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
     params = SMALL | {"alpha": 20.0, "learning_rate": 1e-4, "ent_coef": 0.01}
     lines = {"numpy": Line(), "torch": Line()}
     one, other = (
-        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        checkpoint_of("ppo", params | {"backend": backend}, tmp_path / backend, line)
         for backend, line in lines.items()
     )
     metrics, twins = (line.metrics for line in lines.values())
@@ -116,8 +108,8 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
 def test_evaluations_leave_the_training_alone(tmp_path: Path) -> None:
     often, seldom = Line(), Line()
     params = SMALL | {"eval_window": 1}
-    state = checkpoint_of(params | {"eval_interval": 64}, tmp_path / "often", often)
-    other = checkpoint_of(params | {"eval_interval": 320}, tmp_path / "seldom", seldom)
+    state = checkpoint_of("ppo", params | {"eval_interval": 64}, tmp_path / "often", often)
+    other = checkpoint_of("ppo", params | {"eval_interval": 320}, tmp_path / "seldom", seldom)
     assert len(state.pop("evaluations")) == 10
     assert len(other.pop("evaluations")) == 2
     assert_identical(state, other)
@@ -162,7 +154,7 @@ def test_the_value_is_the_mean_of_the_last_evaluations() -> None:
 @pytest.mark.parametrize(("anneal", "expected"), [(True, 1e-4), (False, 1e-3)])
 def test_the_learning_rate_falls_to_zero(tmp_path: Path, anneal: bool, expected: float) -> None:
     params = SMALL | {"learning_rate": 1e-3, "anneal_lr": anneal, "checkpoint_interval": 64}
-    state = checkpoint_of(params, tmp_path)
+    state = checkpoint_of("ppo", params, tmp_path)
     # The last of ten rollouts.
     [group] = state["optimizer"]["param_groups"]
     assert group["lr"] == pytest.approx(expected)

@@ -16,8 +16,8 @@ from alphagrad.studies.ppo import _standardise
 from alphagrad.studies.ppo_numpy import NumpyPPO
 from alphagrad.studies.ppo_params import PPOParams
 from tests.studies.environments import Clock, registered
-from tests.studies.interrupted import Line, assert_identical, run
-from tests.studies.test_ppo import SMALL, checkpoint_of
+from tests.studies.interrupted import Line, assert_identical, checkpoint_of, run
+from tests.studies.test_ppo import SMALL
 
 
 class Numbered(Clock):
@@ -104,7 +104,7 @@ def test_a_time_limit_is_not_the_end(
         "checkpoint_interval": 100,
     } | steps
     with environment() as name:
-        state = checkpoint_of(params | {"env_id": name}, tmp_path)
+        state = checkpoint_of("ppo", params | {"env_id": name}, tmp_path)
     assert critic_value(state, params) == pytest.approx(expected, rel=0.05)
 
 
@@ -137,12 +137,12 @@ def test_a_bound_of_the_divergence_ends_the_epochs(tmp_path: Path, backend: str)
     params = SMALL | {"backend": backend, "alpha": 20.0, "checkpoint_interval": 64}
     # Any change is too much, so what follows the first epoch is left out.
     bounded, single, free = Line(), Line(), Line()
-    state = checkpoint_of(params | {"target_kl": 1e-12}, tmp_path / "bounded", bounded)
-    expected = checkpoint_of(params | {"update_epochs": 1}, tmp_path / "single", single)
+    state = checkpoint_of("ppo", params | {"target_kl": 1e-12}, tmp_path / "bounded", bounded)
+    expected = checkpoint_of("ppo", params | {"update_epochs": 1}, tmp_path / "single", single)
     assert_identical(state, expected)
     assert bounded.reports == single.reports
     assert bounded.metrics == single.metrics
     # A bound that is never reached bounds nothing.
-    state = checkpoint_of(params | {"target_kl": 1e9}, tmp_path / "high", free)
-    assert_identical(state, checkpoint_of(params, tmp_path / "free"))
+    state = checkpoint_of("ppo", params | {"target_kl": 1e9}, tmp_path / "high", free)
+    assert_identical(state, checkpoint_of("ppo", params, tmp_path / "free"))
     assert free.metrics != single.metrics

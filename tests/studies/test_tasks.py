@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from alphagrad.tuner import Trial, TrialPruned
+from alphagrad.tuner import TrialPruned
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import FromTrial, KnobAnswer, KnobCommand, Layers, Report, Trace
-from alphagrad.tuner.registry import get_task
+from tests.studies.interrupted import StoppedError, assert_identical, run
 
 # The episodes end, the ring of the buffer closes and checkpoints are taken within these steps.
 SMALL_DQN = {
@@ -42,10 +41,6 @@ OPTIMIZERS = [
     pytest.param({"alpha_rule": "cosine", "alpha_period": 20, "alpha_restarts": True}, id="cosine"),
     pytest.param({"alpha_rule": "exponential", "alpha_gamma": 0.99}, id="exponential"),
 ]
-
-
-class StoppedError(Exception):
-    """Stands for whatever ends a trial's process in the middle."""
 
 
 @dataclass
@@ -83,44 +78,6 @@ class RecordingChannel:
         (index,) = [index for index, name in enumerate(names) if name.endswith(layer)]
         column = np.concatenate([trace.alpha[:, index] for trace in traces])
         return dict(zip(steps, column.tolist(), strict=True))
-
-
-def run(
-    name: str,
-    params: dict[str, Any],
-    channel: RecordingChannel,
-    *,
-    seed: int = 1,
-    folder: Path | None = None,
-    attempt: int = 1,
-) -> float:
-    """Runs a trial as a worker's process does, up to what ends it."""
-    task = get_task(name)
-    checkpoints = None if folder is None else CheckpointStore(folder, fence=attempt)
-    trial = Trial(params=task.complete(params), seed=seed, channel=channel, checkpoints=checkpoints)
-    try:
-        return task(trial)
-    finally:
-        trial.close()
-
-
-def assert_identical(one: Any, other: Any) -> None:
-    """Compares two checkpoints to the bit."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        # torch gives this default to the groups of a restored optimizer alone.
-        keys = one.keys() - {"differentiable"}
-        assert keys == other.keys() - {"differentiable"}
-        for key in keys:
-            assert_identical(one[key], other[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for item, twin in zip(one, other, strict=True):
-            assert_identical(item, twin)
-    elif isinstance(one, torch.Tensor):
-        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
-    else:
-        assert one == other
 
 
 @pytest.mark.parametrize(("name", "params", "middle"), TASKS)

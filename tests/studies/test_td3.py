@@ -14,6 +14,7 @@ from tests.studies.interrupted import (
     StoppedError,
     assert_identical,
     assert_resumes_exactly,
+    checkpoint_of,
     run,
 )
 
@@ -29,14 +30,6 @@ SMALL: dict[str, Any] = {
     "eval_window": 2,
     "checkpoint_interval": 40,
 }
-
-
-def checkpoint_of(params: dict[str, Any], folder: Path, line: Line | None = None) -> dict[str, Any]:
-    """The last checkpoint of a trial that runs to its end."""
-    run("td3", params, line, folder=folder)
-    state = CheckpointStore(folder, fence=1).load()
-    assert state is not None
-    return state
 
 
 @pytest.mark.parametrize(
@@ -84,7 +77,7 @@ def test_a_kill_at_any_step_changes_nothing(
     with registered(FragileHopper, time_limit=30) as name:
         params = SMALL | {"env_id": name} | params
         whole, before, after = Line(), Line(), Line()
-        expected = checkpoint_of(params, tmp_path / "whole", whole)
+        expected = checkpoint_of("td3", params, tmp_path / "whole", whole)
         assert expected["global_step"] == SMALL["total_timesteps"]
 
         first, last = ((50, 200), (200, 450))[kill]
@@ -113,7 +106,7 @@ def test_a_loss_that_is_not_computed_again_is_resumed(tmp_path: Path) -> None:
 def test_checkpoints_are_taken_in_the_middle_of_an_episode(tmp_path: Path) -> None:
     params = SMALL | {"checkpoint_interval": 130}
     line = Line()
-    state = checkpoint_of(params, tmp_path, line)
+    state = checkpoint_of("td3", params, tmp_path, line)
     assert state["global_step"] == 390
     begun = max(step for name, step in line.metrics if name.startswith("charts/ep") and step < 390)
     assert 0 < len(state["episode"]["actions"]) == 390 - begun
@@ -123,7 +116,7 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
     params = SMALL | {"alpha": 20.0, "learning_rate": 1e-5}
     lines = {"numpy": Line(), "torch": Line()}
     one, other = (
-        checkpoint_of(params | {"backend": backend}, tmp_path / backend, line)
+        checkpoint_of("td3", params | {"backend": backend}, tmp_path / backend, line)
         for backend, line in lines.items()
     )
     metrics, twins = (line.metrics for line in lines.values())
@@ -144,8 +137,8 @@ def test_both_backends_learn_alike(tmp_path: Path) -> None:
 def test_evaluations_leave_the_training_alone(tmp_path: Path) -> None:
     often, seldom = Line(), Line()
     params = SMALL | {"eval_window": 1}
-    state = checkpoint_of(params | {"eval_interval": 50}, tmp_path / "often", often)
-    other = checkpoint_of(params | {"eval_interval": 200}, tmp_path / "seldom", seldom)
+    state = checkpoint_of("td3", params | {"eval_interval": 50}, tmp_path / "often", often)
+    other = checkpoint_of("td3", params | {"eval_interval": 200}, tmp_path / "seldom", seldom)
     assert len(state.pop("evaluations")) == 8
     assert len(other.pop("evaluations")) == 2
     assert_identical(state, other)
@@ -188,7 +181,7 @@ def test_the_value_is_the_mean_of_the_last_evaluations() -> None:
 def test_the_knob_turns_one_optimizers_layers(tmp_path: Path, layers: str) -> None:
     line = Line()
     line.commands.append(KnobCommand(id=1, layers=layers, alpha=3.0, pin=None))
-    state = checkpoint_of(SMALL | {"alpha": 20.0}, tmp_path, line)
+    state = checkpoint_of("td3", SMALL | {"alpha": 20.0}, tmp_path, line)
     # Three layers, each with a weight and a bias.
     for optimizer, networks in (("optimizer", ("qf1", "qf2")), ("actor_optimizer", ("actor",))):
         [group] = state[optimizer]["param_groups"]

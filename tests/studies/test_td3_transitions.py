@@ -10,13 +10,13 @@ import torch
 from alphagrad.studies.replay import ReplayBuffer
 from alphagrad.studies.td3_numpy import NumpyTD3
 from tests.studies.environments import Clock, registered
-from tests.studies.interrupted import Line, assert_identical
-from tests.studies.test_td3 import SMALL, checkpoint_of
+from tests.studies.interrupted import Line, assert_identical, checkpoint_of
+from tests.studies.test_td3 import SMALL
 
 
 def test_transitions_are_those_of_the_environment(tmp_path: Path) -> None:
     with registered(Clock, time_limit=7) as name:
-        state = checkpoint_of(SMALL | {"env_id": name, "buffer_size": 1000}, tmp_path)
+        state = checkpoint_of("td3", SMALL | {"env_id": name, "buffer_size": 1000}, tmp_path)
     observation, again, action, reached, _, reward, terminated = state["buffer"]["rows"].T
     # What was reached at a time limit is no first observation of the next episode.
     assert observation.tolist() == [step % 7 for step in range(400)]
@@ -42,7 +42,7 @@ def test_noise_is_in_half_ranges_and_within_the_bounds(tmp_path: Path) -> None:
     actions = {}
     for noise in (0.0, 0.1, 5.0):
         folder = tmp_path / str(noise)
-        state = checkpoint_of(params | {"exploration_noise": noise}, folder)
+        state = checkpoint_of("td3", params | {"exploration_noise": noise}, folder)
         actions[noise] = state["buffer"]["rows"][1:, 4].numpy()
     # The policy hardly moves from its weights, which ask for about the same everywhere.
     assert actions[0.0].std() < 0.25
@@ -55,7 +55,7 @@ def test_the_target_policys_noise_is_bounded_in_half_ranges(tmp_path: Path) -> N
 
     def critics(policy_noise: float, noise_clip: float) -> dict[str, torch.Tensor]:
         options = {"policy_noise": policy_noise, "noise_clip": noise_clip}
-        state = checkpoint_of(params | options, tmp_path / f"{policy_noise} {noise_clip}")
+        state = checkpoint_of("td3", params | options, tmp_path / f"{policy_noise} {noise_clip}")
         found: dict[str, torch.Tensor] = state["learner"]["critics"]
         return found
 
@@ -105,7 +105,7 @@ def test_a_time_limit_is_not_the_end(
     }
     with registered(Clock, time_limit=limit, length=length, blind=True) as name:
         line = Line()
-        state = checkpoint_of(params | {"env_id": name}, tmp_path, line)
+        state = checkpoint_of("td3", params | {"env_id": name}, tmp_path, line)
     assert set(line.reports.values()) == {1.0}
     terminated = state["buffer"]["rows"][:, -1]
     assert terminated.min() == terminated.max() == (length is not None)
@@ -115,11 +115,11 @@ def test_a_time_limit_is_not_the_end(
 @pytest.mark.parametrize("frequency", [1, 3])
 def test_actor_and_targets_wait_for_the_critics(tmp_path: Path, frequency: int) -> None:
     params = SMALL | {"optimizer": "adam", "policy_frequency": frequency}
-    state = checkpoint_of(params, tmp_path)
+    state = checkpoint_of("td3", params, tmp_path)
     [critic, actor] = (state[name]["state"][0]["step"] for name in ("optimizer", "actor_optimizer"))
     assert critic == 300
     assert actor == 300 // frequency
-    still = checkpoint_of(params | {"policy_frequency": 1000}, tmp_path / "still")
+    still = checkpoint_of("td3", params | {"policy_frequency": 1000}, tmp_path / "still")
     assert not still["actor_optimizer"]["state"]
     for name in ("actor", "critics"):
         learner = still["learner"]
@@ -130,6 +130,6 @@ def test_actor_and_targets_wait_for_the_critics(tmp_path: Path, frequency: int) 
 @pytest.mark.parametrize("tau", [0.005, 1.0])
 def test_targets_follow_by_tau(tmp_path: Path, tau: float) -> None:
     options = {"tau": tau, "policy_frequency": 1, "optimizer": "adam"}
-    learner = checkpoint_of(SMALL | options, tmp_path)["learner"]
+    learner = checkpoint_of("td3", SMALL | options, tmp_path)["learner"]
     apart = learner["critics"]["qf1.output.weight"] - learner["target_critics"]["qf1.output.weight"]
     assert (apart.abs().max() < 1e-6) == (tau == 1)

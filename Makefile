@@ -43,12 +43,12 @@ clean: ## remove the environment and what tools left behind
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv
 
-.venv/run-ready: pyproject.toml constraints.txt $(wildcard optim/_*.[ch]) | .venv/bin/python
+.venv/run-ready: pyproject.toml constraints.txt $(wildcard */_*.[ch]) | .venv/bin/python
 	@echo "installing alphagrad into .venv (about 2 GB, once)"
 	@$(PIP) --editable .
 	@touch $@
 
-.venv/test-ready: pyproject.toml constraints.txt $(wildcard optim/_*.[ch]) | .venv/bin/python
+.venv/test-ready: pyproject.toml constraints.txt $(wildcard */_*.[ch]) | .venv/bin/python
 	@echo "installing alphagrad and its test tools into .venv (about 3 GB, once)"
 	@$(PIP) --editable ".[test]"
 	@touch $@ .venv/run-ready

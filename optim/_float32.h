@@ -5,20 +5,12 @@
  * arithmetic going, and each is fetched ahead. */
 #ifndef ALPHAGRAD_FLOAT32_H
 #define ALPHAGRAD_FLOAT32_H
-#include "_passes.h"
+#include "_tanh.h"
 #include <float.h>
 
 #define LINE 16   /* floats of a cache line */
 #define AHEAD 128 /* floats fetched ahead */
 #define FETCH(address) __builtin_prefetch((address) + AHEAD)
-
-/* tanh(x) = x·P(x²)/Q(x²) up to LIMIT, and constant from there; a weighted least-squares fit of our
- * own. Its relative error is 1.5e-7, and with that of float32 below 5e-7. It does not pass 1. */
-#define LIMIT 8.0f
-static const double TANH_P[] = {0.9999998544041552, 0.12925665028046296, 0.002951026028685896,
-    1.1428449348402582e-05};
-static const double TANH_Q[] = {1.0, 0.46258880632004146, 0.02381556320859656,
-    0.00023866949534007487, 2.459219492849532e-07};
 
 typedef struct {
     float scale, linear, keep, momentum, blend, direct, ahead;
@@ -52,24 +44,8 @@ static rule32 fold(const rule *r)
     return k;
 }
 
-INLINE float clamp(float x)
-{
-    float c = x > LIMIT ? LIMIT : x;
-    return c < -LIMIT ? -LIMIT : c;
-}
-
 /* gain·tanh(c), with y = c². */
-INLINE float shape(float c, float y, const rule32 *k)
-{
-    float p = k->p[3] * y + k->p[2];
-    float q = y + k->q[3];
-    p = p * y + k->p[1];
-    q = q * y + k->q[2];
-    p = p * y + k->p[0];
-    q = q * y + k->q[1];
-    q = q * y + k->q[0];
-    return c * p / q;
-}
+INLINE float shape(float c, float y, const rule32 *k) { return ratio(c, y, k->p, k->q); }
 
 /* Move entry i; `buffered` and `general` are constants where this is inlined. */
 INLINE int32_t move(float *restrict p, const float *restrict g, float *restrict b, int64_t i,

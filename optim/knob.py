@@ -8,7 +8,7 @@ from torch import Tensor
 
 from alphagrad.optim.layers import Layer, find_layers, match_layers
 from alphagrad.optim.options import KNOBS
-from alphagrad.optim.packed import SKIP_REASONS, group_device, knob_vector, pack_group
+from alphagrad.optim.packed import SKIP_REASONS, group_device, is_packed, knob_vector, pack_group
 
 
 class Knob:
@@ -72,18 +72,29 @@ class Knob:
             >>> optimizer.packed()
             (tensor([2., 2.]), tensor([nan, nan]))
         """
+        return self.packed_alpha(), self.packed_saturation()
+
+    def packed_alpha(self) -> Tensor:
+        """Give α of all layers; see :meth:`packed`."""
+        return self._packed("alpha")
+
+    def packed_saturation(self) -> Tensor:
+        """Give the saturation of all layers; see :meth:`packed`."""
+        return self._packed("saturation")
+
+    def _packed(self, name: str) -> Tensor:
         device = group_device(self.param_groups[0])
-        alphas, saturations = [], []
+        values = []
         for group in self.param_groups:
-            pack_group(group)
+            if not is_packed(group, group_device(group)):
+                pack_group(group)
             # A group with one norm is one layer: its entries are equal.
             n = min(len(group["params"]), 1 if group["norm"] == "group" else len(group["params"]))
-            alpha = group["alpha"]
-            if not isinstance(alpha, Tensor):
-                alpha = torch.full((n,), alpha, dtype=torch.float32, device=device)
-            alphas.append(alpha[:n].to(device, non_blocking=True))
-            saturations.append(group["saturation"][:n].to(device, non_blocking=True))
-        return torch.cat(alphas), torch.cat(saturations)
+            value = group[name]
+            if not isinstance(value, Tensor):
+                value = torch.full((n,), value, dtype=torch.float32, device=device)
+            values.append(value[:n].to(device, non_blocking=True))
+        return torch.cat(values)
 
     def set_alpha(
         self, value: float | Mapping[str, float], layers: str = "*", *, pin: bool | None = None

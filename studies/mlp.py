@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from alphagrad.studies import activations
 from alphagrad.studies.flat_parameters import Array, FlatParameters
 
 Shapes = dict[str, tuple[int, ...]]
@@ -70,15 +71,34 @@ class MLP:
         self._biases = [flat.array(n)[agents, None] for n in biases]
         self._weight_grads = [flat.grad(n)[agents] for n in weights]
         self._bias_grads = [flat.grad(n)[agents] for n in biases]
-        # numpy compares with a row three times as fast as with a scalar.
-        self._zeros = [np.zeros_like(bias) for bias in self._biases]
-        self._tanh = activation == "tanh"
+        self._activation = activations.activation(activation)
         self._last = len(weights) - 1
         self._inputs: list[Array] = []
+        if len(self._biases[0]) == 1:
+            self._one = [(w[0], b[0, 0]) for w, b in zip(self._weights, self._biases, strict=True)]
 
     def __call__(self, x: Array) -> Array:
         """Gives the outputs without keeping what `backward` needs; otherwise as `forward`."""
+        if x.shape[:-1] == (1, 1):
+            return self.one(x[0, 0])[None, None]
         return self._compute(x, inputs=[])
+
+    def one(self, x: Array) -> Array:
+        """Gives the only agent's outputs for one input, in half the time of a batch of one.
+
+        Args:
+            x: shape (inputs,).
+
+        Returns:
+            Shape (outputs,).
+        """
+        for weight, bias in self._one[:-1]:
+            x = weight.dot(x)
+            self._activation.apply(x, bias)
+        weight, bias = self._one[-1]
+        x = weight.dot(x)
+        x += bias
+        return x
 
     def forward(self, x: Array) -> Array:
         """Gives the outputs, and keeps each layer's input for `backward`.
@@ -96,9 +116,10 @@ class MLP:
         """Gives the outputs, and adds the input of each layer but the first to `inputs`."""
         for layer, (weight, bias) in enumerate(zip(self._transposed, self._biases, strict=True)):
             x = np.matmul(x, weight)
-            x += bias
-            if layer < self._last:
-                self._activate(x, layer)
+            if layer == self._last:
+                x += bias
+            else:
+                self._activation.apply(x, bias)
                 inputs.append(x)
         return x
 
@@ -122,13 +143,9 @@ class MLP:
                 np.add.reduce(grad, axis=1, out=self._bias_grads[layer])
             if layer == 0 and not to_input:
                 return None
-            grad = np.matmul(grad, self._weights[layer])
+            weight = self._weights[layer]
+            # A single output: a gemm over one product each is five times as slow as multiplying.
+            grad = grad * weight if grad.shape[2] == 1 else np.matmul(grad, weight)
             if layer:
-                grad *= 1 - x * x if self._tanh else x > 0
+                self._activation.slope(grad, x)
         return grad
-
-    def _activate(self, x: Array, layer: int) -> None:
-        if self._tanh:
-            np.tanh(x, out=x)
-        else:
-            np.maximum(x, self._zeros[layer], out=x)

@@ -52,7 +52,9 @@ class NumpyTD3:
 
     def act(self, observation: Array) -> Array:
         """Gives the action for one observation."""
-        action: Array = np.tanh(self._policy(observation[None])[0, 0]) * self.scale + self.middle
+        action = np.tanh(self._policy.one(observation))
+        action *= self.scale
+        action += self.middle
         return action
 
     def critic_step(self, batch: Batch, *, noise: Array, gamma: float) -> dict[str, float]:

@@ -81,22 +81,17 @@ class Watcher:
             applied |= self._obey(self._channel.commands.popleft())
         if paced and (applied or self._steps_taken >= self._next_sample):
             # A copy of α now: a scheduler may move it before the step's saturation is read.
-            self._alpha = self._packed(0)
+            self._alpha = _joined([o.packed_alpha() for o in self._optimizers])
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._alpha is None:
             return
-        self._samples.append((self._step(), self._alpha, self._packed(1)))
+        saturation = _joined([o.packed_saturation() for o in self._optimizers])
+        self._samples.append((self._step(), self._alpha, saturation))
         self._alpha = None
         self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
-
-    def _packed(self, which: int) -> Tensor:
-        import torch
-
-        # One concatenation on the device; nothing waits for it before the flush.
-        return torch.cat([optimizer.packed()[which] for optimizer in self._optimizers])
 
     def flush(self) -> None:
         """Send the samples held so far."""
@@ -143,6 +138,13 @@ class Watcher:
         self._channel.send(
             KnobAnswer(id=command.id, applied=reason is None, step=self._step(), reason=reason)
         )
+
+
+def _joined(vectors: list[Tensor]) -> Tensor:
+    """Join vectors on the device; nothing waits for it before the flush."""
+    import torch
+
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors)
 
 
 def _turn(optimizer: AlphaGrad, command: KnobCommand) -> None:

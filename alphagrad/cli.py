@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from alphagrad.api.client import Client
-    from alphagrad.api.local import LocalClient
-
-app = typer.Typer(
-    help="Tune AlphaGrad: submit studies, run them, watch them, steer them.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
+from alphagrad import cli_steer  # noqa: F401  (its commands register themselves)
+from alphagrad.cli_app import (
+    DatabaseUrl,
+    Home,
+    NewName,
+    Slots,
+    StudyFile,
+    StudyName,
+    Url,
+    app,
+    client,
+    given,
+    log,
+    read,
 )
 
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Folder of all state. [default: ALPHAGRAD_HOME or ~/.alphagrad]"),
-]
-DatabaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="PostgreSQL instead of the embedded SQLite. A URL with a password is better "
-        "put into ALPHAGRAD_DATABASE_URL, which other users cannot see."
-    ),
-]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        envvar="ALPHAGRAD_URL",
-        help="A server to talk to, with the key in ALPHAGRAD_API_KEY; without it, the database.",
-    ),
-]
-StudyFile = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, help="A study file (TOML).")
-]
-StudyName = Annotated[str, typer.Argument(help="The study's name.")]
-NewName = Annotated[str | None, typer.Option("--name", help="A name other than the file's.")]
-Slots = Annotated[int | None, typer.Option(min=1, help="Trials at a time. [default: one a core]")]
+__all__ = ["app", "main"]
 
 
 @app.command()
@@ -60,8 +42,8 @@ def serve(
     from alphagrad.api.serve import serve as run_service
     from alphagrad.api.settings import ApiSettings
 
-    _log()
-    options = _given(host=host, port=port, home=home, database_url=database_url, slots=slots)
+    log()
+    options = given(host=host, port=port, home=home, database_url=database_url, slots=slots)
     run_service(ApiSettings(**options), with_worker=worker)
 
 
@@ -83,8 +65,8 @@ def worker(
     from alphagrad.tuner.settings import TunerSettings
     from alphagrad.tuner.worker import Worker
 
-    _log()
-    settings = TunerSettings(**_given(home=home, database_url=database_url, slots=slots))
+    log()
+    settings = TunerSettings(**given(home=home, database_url=database_url, slots=slots))
     database = Database(settings.url)
     migrate(database)
     running = Worker(database, settings)
@@ -114,8 +96,8 @@ def run(
     from alphagrad.tuner.settings import TunerSettings
 
     console = Console()
-    spec = parse_spec(_read(study_file, name))
-    settings = TunerSettings(**_given(home=home, database_url=database_url))
+    spec = parse_spec(read(study_file, name))
+    settings = TunerSettings(**given(home=home, database_url=database_url))
     with display.StudyProgress(console) as progress:
         status = run_study(
             spec,
@@ -140,8 +122,8 @@ def submit(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Submit a study; a worker runs it."""
-    with _client(url, home, database_url) as client:
-        study = client.submit(_read(study_file, name))
+    with client(url, home, database_url) as studies:
+        study = studies.submit(read(study_file, name))
     typer.echo(f"{study['name']} {study['state']}")
 
 
@@ -169,9 +151,9 @@ def list_studies(url: Url = None, home: Home = None, database_url: DatabaseUrl =
 
     from alphagrad import display
 
-    with _client(url, home, database_url) as client:
-        studies = list(client.studies())
-    Console().print(display.studies_table(studies))
+    with client(url, home, database_url) as studies:
+        found = list(studies.studies())
+    Console().print(display.studies_table(found))
 
 
 @app.command()
@@ -183,21 +165,12 @@ def show(
 
     from alphagrad import display
 
-    with _client(url, home, database_url) as client:
-        found = client.study(study)
-        trials = list(client.trials(study))
+    with client(url, home, database_url) as studies:
+        found = studies.study(study)
+        trials = list(studies.trials(study))
     console = Console()
     console.print(display.studies_table([found]))
     console.print(display.trials_table(trials, searched=display.searched_params(found)))
-
-
-@app.command()
-def stop(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
-    """Start no more trials of a study; those that run go on to their end."""
-    with _client(url, home, database_url) as client:
-        typer.echo(f"{study} {client.stop(study)['state']}")
 
 
 @app.command()
@@ -214,10 +187,12 @@ def metrics(
     """Print what a trial recorded, as CSV: of each metric at most 20,000 values."""
     from alphagrad import display
 
-    with _client(url, home, database_url) as client:
-        found = client.metrics(study, number, names=name or (), max_steps=20_000)["metrics"]
+    with client(url, home, database_url) as studies:
+        found = studies.metrics(study, number, names=name or (), max_steps=20_000)["metrics"]
         if absent := [one for one, series in found.items() if not series["steps"]]:
-            known = ", ".join(client.metrics(study, number, max_steps=2)["metrics"]) or "no metrics"
+            known = (
+                ", ".join(studies.metrics(study, number, max_steps=2)["metrics"]) or "no metrics"
+            )
             message = f"trial {number} of {study} has no {', '.join(absent)}; it recorded {known}"
             raise typer.BadParameter(message)
     display.write_metrics(found, sys.stdout)
@@ -279,35 +254,3 @@ def main() -> None:
             raise
         typer.echo(f"alphagrad: {message}", err=True)
         sys.exit(1)
-
-
-def _client(url: str | None, home: Path | None, database_url: str | None) -> Client | LocalClient:
-    if url is None:
-        from alphagrad.api.local import LocalClient
-        from alphagrad.tuner.settings import TunerSettings
-
-        return LocalClient(TunerSettings(**_given(home=home, database_url=database_url)))
-    from alphagrad.api.client import ApiError, Client
-
-    key = os.environ.get("ALPHAGRAD_API_KEY")
-    if not key:
-        raise ApiError(f"put the API key of {url} into ALPHAGRAD_API_KEY", status=None)
-    return Client(url, key)
-
-
-def _read(study_file: Path, name: str | None) -> dict[str, Any]:
-    from alphagrad.tuner.spec import load_toml
-
-    return load_toml(study_file) | ({} if name is None else {"name": name})
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _log() -> None:
-    import logging
-
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )

@@ -80,9 +80,30 @@ class Client:
         path = f"/v1/studies/{quote(study, safe='')}/trials/{number}/metrics"
         return self._call("GET", path, params={"names": list(names), "max_steps": max_steps})
 
+    def pause(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study until it is resumed."""
+        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:pause")
+
+    def resume(self, study: str) -> dict[str, Any]:
+        """Let a paused study go on."""
+        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:resume")
+
     def stop(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study."""
         return self._call("POST", f"/v1/studies/{quote(study, safe='')}:stop")
+
+    def cancel(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study and kill those that run."""
+        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:cancel")
+
+    def edit(self, study: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Edit an open study, e.g. ``{"n_trials": 40}``."""
+        return self._call("PATCH", f"/v1/studies/{quote(study, safe='')}", json=dict(changes))
+
+    def enqueue(self, study: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Let the next trial of a study try these parameters."""
+        path = f"/v1/studies/{quote(study, safe='')}/trials:enqueue"
+        return self._call("POST", path, json={"params": dict(params)})
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         token: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from alphagrad.api.models import MetricsOut, StudyOut, TrialOut
-from alphagrad.tuner import parse_spec, study_store
+from alphagrad.tuner import parse_spec, study_changes, study_store
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.migrate import migrate
@@ -69,9 +69,29 @@ class LocalClient:
         found = read_metrics(self._database, trial, names or None, max_steps)
         return MetricsOut.of(found).model_dump(mode="json")
 
+    def pause(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study until it is resumed."""
+        return _study(study_changes.pause_study(self._database, study))
+
+    def resume(self, study: str) -> dict[str, Any]:
+        """Let a paused study go on."""
+        return _study(study_changes.resume_study(self._database, study))
+
     def stop(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study."""
-        return _study(study_store.stop_study(self._database, study))
+        return _study(study_changes.stop_study(self._database, study))
+
+    def cancel(self, study: str) -> dict[str, Any]:
+        """Start no more trials of a study and kill those that run."""
+        return _study(study_changes.cancel_study(self._database, study))
+
+    def edit(self, study: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Edit an open study."""
+        return _study(study_changes.update_study(self._database, study, changes))
+
+    def enqueue(self, study: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Let the next trial of a study try these parameters."""
+        return _study(study_changes.enqueue_trial(self._database, study, params))
 
 
 def _study(status: study_store.StudyStatus) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.metrics import MAX_NAME, Series
-from alphagrad.tuner.models import KnobRow, TrialRow
+from alphagrad.tuner.models import AttemptRow, KnobRow, TrialRow
+from alphagrad.tuner.pruners import PrunerSpec
+from alphagrad.tuner.space import Scalar
 from alphagrad.tuner.study_store import StudyStatus
 from alphagrad.tuner.text import Text
 from alphagrad.tuner.traces import AlphaTrace
@@ -97,6 +99,54 @@ class StudyOut(BaseModel):
             created_at=created_at,
             started_at=timestamp(status.row.started_at),
             finished_at=timestamp(status.row.finished_at),
+        )
+
+
+class StudyPatch(BaseModel):
+    """Fields of a study's specification that can be changed while it is open; all may be left out.
+
+    What values are allowed is as in the specification.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    n_trials: int | None = Field(default=None, description="not below the number started so far")
+    parallelism: int | None = None
+    priority: int | None = None
+    pruner: PrunerSpec | None = Field(default=None, description="for trials that start from now on")
+    timeout: float | None = Field(default=None, description="null takes the limit away")
+    max_failed_trials: int | None = Field(default=None, description="null takes the limit away")
+
+
+class EnqueuedTrial(BaseModel):
+    """Parameters that the next trial is to try; the sampler draws those left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    params: dict[Text, Scalar]
+
+
+class AttemptOut(BaseModel):
+    """One attempt at a trial."""
+
+    attempt: int
+    worker: str
+    outcome: Literal["COMPLETE", "PRUNED", "FAIL", "LOST", "GIVEN_BACK"] | None = Field(
+        description="null while it runs; LOST is a worker that died, GIVEN_BACK one that stopped"
+    )
+    error: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: AttemptRow) -> Self:
+        """From a row."""
+        return cls.model_validate(
+            {name: getattr(row, name) for name in ("attempt", "worker", "outcome", "error")}
+            | {
+                "started_at": timestamp(row.started_at),
+                "finished_at": timestamp(row.finished_at),
+            }
         )
 
 

@@ -1,4 +1,4 @@
-"""``/v1/studies``: submit, list, read, stop and cancel studies."""
+"""``/v1/studies``: submit, list, read, edit, pause, resume, stop and cancel studies."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep
-from alphagrad.api.models import Page, StudyOut, decode_token, encode_token
-from alphagrad.tuner import StudySpec, study_store
+from alphagrad.api.models import Page, StudyOut, StudyPatch, decode_token, encode_token
+from alphagrad.tuner import StudySpec, study_changes, study_store
 from alphagrad.tuner.spec import check_task
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
@@ -48,13 +48,32 @@ def read_study(name: str, database: DatabaseDep) -> StudyOut:
     return StudyOut.of(study_store.get_study(database, name))
 
 
+@router.patch("/{name}")
+def edit_study(name: str, patch: StudyPatch, database: DatabaseDep) -> StudyOut:
+    """Edit an open study; trials that start from now on follow."""
+    changes = patch.model_dump(mode="json", exclude_unset=True)
+    return StudyOut.of(study_changes.update_study(database, name, changes))
+
+
+@router.post("/{name}:pause", status_code=202)
+def pause_study(name: str, database: DatabaseDep) -> StudyOut:
+    """Start no more trials until the study is resumed; those that run go on to their end."""
+    return StudyOut.of(study_changes.pause_study(database, name))
+
+
+@router.post("/{name}:resume", status_code=202)
+def resume_study(name: str, database: DatabaseDep) -> StudyOut:
+    """Let a paused study go on."""
+    return StudyOut.of(study_changes.resume_study(database, name))
+
+
 @router.post("/{name}:stop", status_code=202)
 def stop_study(name: str, database: DatabaseDep) -> StudyOut:
     """Start no more trials; those that run go on to their end."""
-    return StudyOut.of(study_store.stop_study(database, name))
+    return StudyOut.of(study_changes.stop_study(database, name))
 
 
 @router.post("/{name}:cancel", status_code=202)
 def cancel_study(name: str, database: DatabaseDep) -> StudyOut:
     """Start no more trials and kill those that run."""
-    return StudyOut.of(study_store.cancel_study(database, name))
+    return StudyOut.of(study_changes.cancel_study(database, name))

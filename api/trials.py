@@ -10,15 +10,18 @@ from alphagrad.api.deps import DatabaseDep
 from alphagrad.api.models import (
     AlphaPatch,
     AlphaTraceOut,
+    AttemptOut,
+    EnqueuedTrial,
     KnobOut,
     MetricName,
     MetricsOut,
     Page,
+    StudyOut,
     TrialOut,
     decode_token,
     encode_token,
 )
-from alphagrad.tuner import knobs, metrics, study_store, traces
+from alphagrad.tuner import attempts, knobs, metrics, study_changes, study_store, traces
 
 router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
@@ -41,10 +44,24 @@ def list_trials(
     return Page(items=items, next_page_token=encode_token(items[-1].number) if more else None)
 
 
+@router.post(":enqueue", status_code=202)
+def enqueue_trial(name: str, enqueued: EnqueuedTrial, database: DatabaseDep) -> StudyOut:
+    """Let the next trial that is started try these parameters."""
+    return StudyOut.of(study_changes.enqueue_trial(database, name, enqueued.params))
+
+
 @router.get("/{number}")
 def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
     """One trial."""
     return TrialOut.of(study_store.get_trial(database, name, number))
+
+
+@router.get("/{number}/attempts")
+def list_attempts(name: str, number: Number, database: DatabaseDep) -> Page[AttemptOut]:
+    """The attempts at a trial, oldest first: which worker, and how each ended."""
+    trial = study_store.get_trial(database, name, number)
+    rows = attempts.list_attempts(database, trial.id)
+    return Page(items=[AttemptOut.of(row) for row in rows], next_page_token=None)
 
 
 @router.get("/{number}/alpha")

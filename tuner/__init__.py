@@ -3,11 +3,13 @@
 from optuna import TrialPruned
 
 from alphagrad.tuner.embedded import run_study
+from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task, lazy_task, task, task_names
 from alphagrad.tuner.spec import StudySpec, load_spec, parse_spec
 from alphagrad.tuner.trial import Trial, run_task
 
 __all__ = [
+    "NonRetryableError",
     "StudySpec",
     "Task",
     "Trial",

@@ -64,6 +64,10 @@ class StaleFenceError(TunerError):
     """A lease was lost: another worker has the trial, or it has ended."""
 
 
+class NonRetryableError(Exception):
+    """Raised by a task: this trial fails, and trying it again would not help."""
+
+
 # Names that pydantic puts into an error's place for the kind of a union's member.
 _KINDS = {"float", "int", "categorical", "constant"}
 

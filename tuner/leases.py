@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from alphagrad.tuner import attempts, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
 from alphagrad.tuner.messages import FinalState
-from alphagrad.tuner.models import OPEN_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.models import CLAIMABLE_STUDY, OPEN_STUDY, StudyRow, TrialRow
 from alphagrad.tuner.text import clean_text
 
 MAX_LOSSES = 20
@@ -44,8 +45,12 @@ def claim(
     lease_seconds: float,
     tasks: Collection[str],
     study: str | None = None,
+    engine: str = "optuna",
 ) -> Claim | None:
-    """Claim a trial to run, of the oldest study that has one free.
+    """Claim a trial to run.
+
+    Studies of the highest priority come first, among equals the one with the fewest running trials,
+    then the oldest.
 
     Args:
         database: the database.
@@ -53,22 +58,19 @@ def claim(
         lease_seconds: how long the claim holds unless renewed.
         tasks: the tasks that the worker knows; studies of others are left to others.
         study: claim from this study alone.
+        engine: claim from studies of this engine alone.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
-    with database.write() as session:
-        # Locking the study's row makes claims of one study wait for each other: two workers
-        # cannot both see the last free slot. (SQLite's transaction locks everything already.)
-        studies = select(StudyRow).where(StudyRow.state.in_(OPEN_STUDY)).order_by(StudyRow.id)
-        if study is not None:
-            studies = studies.where(StudyRow.name == study)
-        for row in session.scalars(studies.with_for_update()).all():
-            if row.spec["task"] not in tasks:
-                continue
-            trial = _next_trial(session, row)
+    for study_id in queueing.candidates(database, tasks=tasks, study=study, engine=engine):
+        with database.write() as session:
+            # Locking the study's row makes claims of one study wait for each other: two workers
+            # cannot both see the last free slot. (SQLite's transaction locks everything already.)
+            row = session.get_one(StudyRow, study_id, with_for_update=True)
+            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
             if trial is None:
-                continue
+                continue  # another worker was faster
             now = session.scalar(select(db_now()))
             assert now is not None
             trial.state = "RUNNING"
@@ -76,32 +78,14 @@ def claim(
             trial.fence += 1
             trial.attempt += 1
             trial.lease_expires_at = now + lease_seconds
+            trial.not_before = None
             trial.started_at = trial.started_at or now
             row.state = "RUNNING"
             row.started_at = row.started_at or now
             session.flush()
+            attempts.begin(session, trial, worker=worker, now=now)
             return Claim(trial=trial, study=row)
-        return None
-
-
-def _next_trial(session: Session, study: StudyRow) -> TrialRow | None:
-    of_study = TrialRow.study_id == study.id
-    running = session.scalar(
-        select(func.count()).where(of_study, TrialRow.state == "RUNNING").select_from(TrialRow)
-    )
-    if (running or 0) >= study.parallelism:
-        return None
-    waiting = session.scalar(
-        select(TrialRow).where(of_study, TrialRow.state == "WAITING").order_by(TrialRow.id).limit(1)
-    )
-    if waiting is not None:
-        return waiting
-    if study.next_slot >= study.n_trials:
-        return None
-    trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)
-    study.next_slot += 1
-    session.add(trial)
-    return trial
+    return None
 
 
 def renew(
@@ -152,20 +136,37 @@ def reap(database: Database) -> int:
             if trial.losses > MAX_LOSSES:
                 end(session, trial, "FAIL", error=f"lost its worker {trial.losses} times")
             else:
-                release(session, trial)
+                release(session, trial, outcome="LOST")
         return len(expired)
 
     return database.retry(attempt)
 
 
-def release(session: Session, trial: TrialRow) -> None:
-    """Give a trial back: it waits for its next attempt, unless its study is over."""
+def release(
+    session: Session,
+    trial: TrialRow,
+    *,
+    outcome: attempts.Outcome,
+    error: str | None = None,
+    delay: float = 0.0,
+) -> None:
+    """Give a trial back: it waits for its next attempt, unless its study is over.
+
+    Args:
+        session: a transaction of the caller's.
+        trial: the trial.
+        outcome: how the attempt ended.
+        error: what went wrong in it.
+        delay: seconds until the next one may start.
+    """
     # Locked against a stop or cancellation at this moment, which ends the trials that wait.
     study = session.get_one(StudyRow, trial.study_id, with_for_update={"read": True})
+    attempts.end(session, trial, outcome, error=error)
     if study.state in OPEN_STUDY:
         trial.state = "WAITING"
         trial.worker = None
         trial.lease_expires_at = None
+        trial.not_before = session.scalar(select(db_now() + delay)) if delay else None
     else:
         end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
 
@@ -207,7 +208,9 @@ def give_back(database: Database, *, trial_id: int, fence: int) -> None:
     Raises:
         StaleFenceError: the lease was lost before.
     """
-    database.retry(lambda session: release(session, held(session, trial_id, fence)))
+    database.retry(
+        lambda session: release(session, held(session, trial_id, fence), outcome="GIVEN_BACK")
+    )
 
 
 def end(
@@ -219,6 +222,7 @@ def end(
     error: str | None = None,
 ) -> None:
     """End a trial, in a transaction of the caller's."""
+    attempts.end(session, trial, state, error=error)
     trial.state = state
     trial.value = value
     trial.error = None if error is None else clean_text(error)

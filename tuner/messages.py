@@ -101,11 +101,12 @@ class KnobAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Trial to worker: the end of this attempt."""
+    """Trial to worker: the end of this attempt; a FAIL not ``retryable`` would come again."""
 
     state: FinalState
     value: float | None = None
     error: str | None = None
+    retryable: bool = True
 
 
 FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished

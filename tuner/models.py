@@ -23,7 +23,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 UNFINISHED = ("WAITING", "RUNNING")
 FINISHED = ("COMPLETE", "PRUNED", "FAIL")
-OPEN_STUDY = ("QUEUED", "RUNNING")
+CLAIMABLE_STUDY = ("QUEUED", "RUNNING")
+OPEN_STUDY = (*CLAIMABLE_STUDY, "PAUSED")
 
 # SQLite numbers rows by itself only in a column of type INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -34,7 +35,10 @@ class Base(DeclarativeBase):
 
 
 class StudyRow(Base):
-    """A submitted study. States: QUEUED, RUNNING, STOPPING, COMPLETED, FAILED, CANCELLED."""
+    """A submitted study.
+
+    States: QUEUED, RUNNING, PAUSED, STOPPING, COMPLETED, FAILED, CANCELLED.
+    """
 
     __tablename__ = "alphagrad_studies"
 
@@ -48,6 +52,10 @@ class StudyRow(Base):
     parallelism: Mapped[int]
     next_slot: Mapped[int] = mapped_column(default=0)
     """How many trials were started so far; each has one slot, numbered from 0."""
+    priority: Mapped[int] = mapped_column(default=0)
+    """Workers take trials of the highest priority first."""
+    queue: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    """Parameters that the next new trials try, in their order."""
     optuna_study_id: Mapped[int | None]
     created_at: Mapped[float] = mapped_column(Float(53))
     started_at: Mapped[float | None] = mapped_column(Float(53))
@@ -77,6 +85,8 @@ class TrialRow(Base):
     optuna_trial_id: Mapped[int | None]
     state: Mapped[str] = mapped_column(String(16))
     seed: Mapped[int | None] = mapped_column(BigInteger)
+    fixed_params: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What was taken from the study's queue; the sampler draws the rest."""
     params: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     value: Mapped[float | None] = mapped_column(Float(53))
     error: Mapped[str | None] = mapped_column(Text)
@@ -87,6 +97,8 @@ class TrialRow(Base):
     fence: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[float | None] = mapped_column(Float(53))
+    not_before: Mapped[float | None] = mapped_column(Float(53))
+    """When a trial that waits may be taken up again; NULL is at once."""
     started_at: Mapped[float | None] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     told: Mapped[bool] = mapped_column(default=False)
@@ -95,6 +107,28 @@ class TrialRow(Base):
     """Names of the watched layers, in the order of the traces."""
     metrics: Mapped[list[str] | None] = mapped_column(JSON)
     """Names of the recorded metrics; their rows hold a name's place in this list."""
+
+
+class AttemptRow(Base):
+    """One attempt at a trial.
+
+    Outcomes: those of a trial (a FAIL may be tried again); LOST, when the lease ran out;
+    GIVEN_BACK, when the worker was stopped; NULL while it runs.
+    """
+
+    __tablename__ = "alphagrad_attempts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("alphagrad_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    """Counted from 1."""
+    worker: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[float] = mapped_column(Float(53))
+    finished_at: Mapped[float | None] = mapped_column(Float(53))
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[str | None] = mapped_column(Text)
 
 
 class TraceRow(Base):

@@ -105,7 +105,15 @@ class OptunaStorage:
         return self._storage.get_study_id_from_name(spec.name)
 
     @_database_errors
-    def ask(self, spec: StudySpec, *, optuna_study_id: int, slot: int, resumed: bool) -> AskedTrial:
+    def ask(
+        self,
+        spec: StudySpec,
+        *,
+        optuna_study_id: int,
+        slot: int,
+        resumed: bool,
+        fixed_params: dict[str, Any] | None = None,
+    ) -> AskedTrial:
         """Create a slot's trial and draw its values.
 
         Args:
@@ -113,14 +121,16 @@ class OptunaStorage:
             optuna_study_id: Optuna's id of the study.
             slot: the slot's number in our table.
             resumed: whether an earlier worker may have created the trial and died.
+            fixed_params: values not to draw.
         """
         trial_id = self._find_by_slot(optuna_study_id, slot) if resumed else None
         if trial_id is None:
             # The slot is part of the trial from its first moment: a crash between this line and
             # our own record leaves a trial that can be found again, not one too many.
-            template = optuna.trial.create_trial(
-                state=TrialState.RUNNING, system_attrs={SLOT: slot}
-            )
+            attrs: dict[str, Any] = {SLOT: slot}
+            if fixed_params:
+                attrs["fixed_params"] = fixed_params  # as Study.enqueue_trial writes them
+            template = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=attrs)
             trial_id = self._storage.create_new_trial(optuna_study_id, template)
         number = self._storage.get_trial_number_from_id(trial_id)
         trial = optuna.Trial(self.study(spec, number=number), trial_id)

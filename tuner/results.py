@@ -12,6 +12,8 @@ from alphagrad.tuner.models import FINISHED, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.text import clean_text
 
+MAX_RETRY_DELAY = 3600.0
+
 
 def record_ask(database: Database, claimed: leases.Claim, asked: AskedTrial) -> None:
     """Write down what the sampler said, so that a later attempt runs the same trial.
@@ -39,6 +41,7 @@ def finish(
     value: float | None = None,
     error: str | None = None,
     retries: int = 0,
+    retry_delay: float = 0.0,
 ) -> bool:
     """Record the end of an attempt, once.
 
@@ -50,6 +53,7 @@ def finish(
         value: the objective, with COMPLETE, or the last report, with PRUNED.
         error: what went wrong, with FAIL.
         retries: how many failed attempts are tried again.
+        retry_delay: seconds before the first retry, doubled for each further one.
 
     Returns:
         Whether the trial is over (else it waits for its next attempt).
@@ -67,7 +71,8 @@ def finish(
             trial.failures += 1
             trial.error = None if error is None else clean_text(error)
             if trial.failures <= retries:
-                leases.release(session, trial)
+                delay = min(retry_delay * 2.0 ** (trial.failures - 1), MAX_RETRY_DELAY)
+                leases.release(session, trial, outcome="FAIL", error=error, delay=delay)
                 return trial.state == "FAIL"
         leases.end(session, trial, state, value=value, error=error)
         return True

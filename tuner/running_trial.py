@@ -102,6 +102,12 @@ class RunningTrial:
             if self._unhandled is None:
                 try:
                     if not self.line.poll():
+                        if self._is_overdue():
+                            limit = self._spec.trial_timeout
+                            self._unhandled = Finished(
+                                state="FAIL", error=f"ran longer than trial_timeout={limit}"
+                            )
+                            continue
                         # A child that the trial forked may hold the line open after its death.
                         if self.process.exitcode is None or self.line.poll():
                             return False
@@ -170,7 +176,8 @@ class RunningTrial:
             state=finished.state,
             value=self._last_report if finished.state == "PRUNED" else finished.value,
             error=finished.error,
-            retries=self._spec.retries,
+            retries=self._spec.retries if finished.retryable else 0,
+            retry_delay=self._spec.retry_delay,
         )
         logger.info(
             "%s %s after %.1f s%s",
@@ -179,6 +186,10 @@ class RunningTrial:
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )
+
+    def _is_overdue(self) -> bool:
+        limit = self._spec.trial_timeout
+        return limit is not None and time.monotonic() > self._started_at + limit
 
     def _death(self) -> Finished:
         self.process.join(DEATH_SECONDS)

@@ -62,6 +62,16 @@ class FloatDimension(_Dimension):
         """Values that a task must allow if it is to allow all."""
         return [self.low, self.high]
 
+    def allows(self, value: Any) -> bool:
+        """Whether a value is one that could be drawn."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-8)
+
 
 class IntDimension(_Dimension):
     """An integer in [low, high]."""
@@ -85,6 +95,11 @@ class IntDimension(_Dimension):
         """Values that a task must allow if it is to allow all."""
         return [self.low, self.high]
 
+    def allows(self, value: Any) -> bool:
+        """Whether a value is one that could be drawn."""
+        number = isinstance(value, int) and not isinstance(value, bool)
+        return number and self.low <= value <= self.high and (value - self.low) % self.step == 0
+
 
 class CategoricalDimension(_Dimension):
     """One of a list of values."""
@@ -106,6 +121,10 @@ class CategoricalDimension(_Dimension):
     def probes(self) -> list[Scalar]:
         """Values that a task must allow if it is to allow all."""
         return list(self.choices)
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value is one that could be drawn."""
+        return any(type(value) is type(choice) and value == choice for choice in self.choices)
 
 
 def _kind(value: Any) -> str:
@@ -180,6 +199,28 @@ def suggest(trial: BaseTrial, params: Mapping[str, Parameter]) -> dict[str, Any]
         if _holds(dimension.when, values):
             values[name] = dimension.suggest(trial, name)
     return values
+
+
+def check_point(
+    params: Mapping[str, Parameter], point: Mapping[str, Any], *, name: str = "params"
+) -> None:
+    """Check parameters that a trial is to try.
+
+    Args:
+        params: the study's.
+        point: values of some of those that are searched.
+        name: what errors call the point.
+
+    Raises:
+        ValueError: a name is not searched, or a value could not be drawn.
+    """
+    space = dimensions(params)
+    for key, value in point.items():
+        if key not in space:
+            raise ValueError(f"{name}: {key!r} is not searched; searched are {sorted(space)}")
+        if not space[key].allows(value):
+            allowed = space[key].model_dump(exclude={"when"}, exclude_none=True)
+            raise ValueError(f"{name}: {key} = {value!r} is not within {allowed}")
 
 
 def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, dict[str, Any]]]:

@@ -21,7 +21,7 @@ from alphagrad.tuner.errors import FieldError, SpecError, field_errors
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
 from alphagrad.tuner.samplers import TPE, SamplerSpec
-from alphagrad.tuner.space import Parameter, dimensions, probe_points
+from alphagrad.tuner.space import Parameter, Scalar, check_point, dimensions, probe_points
 from alphagrad.tuner.text import Text
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -69,8 +69,19 @@ class StudySpec(BaseModel):
     )
     """Drawn and recorded where none is given."""
     engine: Literal["optuna"] = "optuna"
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Workers take trials of the study with the highest priority first, and among equals of the one
+    with the fewest running."""
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     """How often a trial that failed is tried again; a lost worker does not count."""
+    retry_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds before the first retry of a trial, doubled for each further one, up to an hour."""
+    trial_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that one attempt of a trial may take; then it has failed."""
+    max_failed_trials: Annotated[int, Field(ge=0)] | None = None
+    """More failed trials than this end the study, as FAILED; running ones end."""
+    enqueue: list[dict[Text, Scalar]] = Field(default_factory=list)
+    """Parameters that the first trials try; the sampler draws those left out."""
 
     @field_validator("params")
     @classmethod
@@ -85,6 +96,14 @@ class StudySpec(BaseModel):
                 f"stack={self.stack} needs a parallelism of at least {self.stack}, "
                 f"got {self.parallelism}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _queue_fits(self) -> Self:
+        if len(self.enqueue) > self.n_trials:
+            raise ValueError(f"enqueue has {len(self.enqueue)} points for {self.n_trials} trials")
+        for place, point in enumerate(self.enqueue):
+            check_point(self.params, point, name=f"enqueue.{place}")
         return self
 
 

@@ -102,7 +102,7 @@ class Starter:
         except Exception as error:
             if isinstance(error, DBAPIError) and is_outage(error):
                 raise  # the lease, not renewed, will run out, and the trial is taken up again
-            self._fail(claimed, error, retries=spec.retries)  # a sampler that cannot work
+            self._fail(claimed, error, spec)  # a sampler that cannot work
             return False
         return True
 
@@ -112,7 +112,7 @@ class Starter:
             process = TrialProcess(self._context, requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
             for claimed in claims:
-                self._fail(claimed, error, retries=spec.retries)
+                self._fail(claimed, error, spec)
             return []
         started = []
         for claimed, request, line in zip(claims, requests, process.lines, strict=True):
@@ -146,7 +146,7 @@ class Starter:
             checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
         )
 
-    def _fail(self, claimed: leases.Claim, error: Exception, *, retries: int) -> None:
+    def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:
         logger.error(
             "%s: slot %d could not start", claimed.study.name, claimed.trial.slot, exc_info=error
         )
@@ -157,7 +157,8 @@ class Starter:
                 fence=claimed.fence,
                 state="FAIL",
                 error=f"{type(error).__name__}: {error}",
-                retries=retries,
+                retries=spec.retries,
+                retry_delay=spec.retry_delay,
             )
 
     def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
@@ -168,6 +169,7 @@ class Starter:
             spec,
             optuna_study_id=study_id,
             slot=claimed.trial.slot,
+            fixed_params=claimed.trial.fixed_params,
             resumed=claimed.trial.attempt > 1,
         )
         results.record_ask(self._database, claimed, asked)

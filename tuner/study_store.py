@@ -1,4 +1,4 @@
-"""Studies and trials in SQL: submit, list, read, stop, cancel."""
+"""Studies and trials in SQL: submit, list, read, end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import (
-    ConflictError,
     DuplicateStudyError,
     StudyNotFoundError,
     TrialNotFoundError,
@@ -76,6 +75,8 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
             state="QUEUED",
             n_trials=spec.n_trials,
             parallelism=spec.parallelism,
+            priority=spec.priority,
+            queue=spec.enqueue or None,
             next_slot=0,
         )
         row.created_at = db_now()
@@ -107,8 +108,8 @@ def get_study(database: Database, name: str) -> StudyStatus:
         StudyNotFoundError: no study has this name.
     """
     with database.read() as session:
-        row = _by_name(session, name)
-        return _status(session, row)
+        row = by_name(session, name)
+        return status_of(session, row)
 
 
 def list_studies(database: Database, *, after: int = 0, limit: int = 100) -> list[StudyStatus]:
@@ -123,7 +124,7 @@ def list_studies(database: Database, *, after: int = 0, limit: int = 100) -> lis
         rows = session.scalars(
             select(StudyRow).where(StudyRow.id > after).order_by(StudyRow.id).limit(limit)
         ).all()
-        return [_status(session, row) for row in rows]
+        return [status_of(session, row) for row in rows]
 
 
 def list_trials(
@@ -135,7 +136,7 @@ def list_trials(
         StudyNotFoundError: no study has this name.
     """
     with database.read() as session:
-        row = _by_name(session, study)
+        row = by_name(session, study)
         return list(
             session.scalars(
                 select(TrialRow)
@@ -154,7 +155,7 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         TrialNotFoundError: the study has no trial of this number.
     """
     with database.read() as session:
-        row = _by_name(session, study)
+        row = by_name(session, study)
         trial = session.scalar(
             select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number == number)
         )
@@ -163,45 +164,11 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         return trial
 
 
-def stop_study(database: Database, name: str) -> StudyStatus:
-    """Start no more trials; those that run go on to their end.
-
-    Raises:
-        StudyNotFoundError: no study has this name.
-        ConflictError: the study has ended.
-    """
-    return _close(database, name, state="STOPPING", error="the study was stopped")
-
-
-def cancel_study(database: Database, name: str) -> StudyStatus:
-    """Start no more trials and kill those that run; they end as FAIL.
-
-    Raises:
-        StudyNotFoundError: no study has this name.
-        ConflictError: the study has ended.
-    """
-    return _close(database, name, state="CANCELLED", error="the study was cancelled")
-
-
-def _close(database: Database, name: str, *, state: str, error: str) -> StudyStatus:
-    with database.write() as session:
-        row = _by_name(session, name, lock=True)
-        if row.state in ENDED_STUDY:
-            raise ConflictError(f"study {name!r} is {row.state} already")
-        row.state = state
-        if state in ENDED_STUDY and row.next_slot == 0:
-            row.finished_at = db_now()  # else settle() does, when what runs has ended
-        leases.give_up_waiting(session, row, error=error)
-        session.flush()
-        session.refresh(row)
-        return _status(session, row)
-
-
 def settle(database: Database) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
-    trial at least gave a value, FAILED if all failed.
+    trial at least gave a value, FAILED if all failed, or more than ``max_failed_trials`` did.
 
     Returns:
         The studies that ended now.
@@ -218,14 +185,18 @@ def settle(database: Database) -> list[StudyStatus]:
             .order_by(StudyRow.id)
             .with_for_update()
         ).all():
-            timeout = row.spec["timeout"]
+            timeout = row.spec.get("timeout")
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:
                 row.state = "STOPPING"
                 leases.give_up_waiting(session, row, error="the study ran out of time")
+            of_study = TrialRow.study_id == row.id
+            too_many = _failed_too_often(session, row)
+            if row.state in OPEN_STUDY and too_many:
+                row.state = "STOPPING"
+                leases.give_up_waiting(session, row, error="too many trials of the study failed")
             if row.state in OPEN_STUDY and row.next_slot < row.n_trials:
                 continue
-            of_study = TrialRow.study_id == row.id
             open_ = (TrialRow.state.in_(UNFINISHED)) | (TrialRow.told.is_(False))
             if session.scalar(select(TrialRow.id).where(of_study, open_).limit(1)) is not None:
                 continue
@@ -234,13 +205,22 @@ def settle(database: Database) -> list[StudyStatus]:
                     of_study, TrialRow.state.in_(("COMPLETE", "PRUNED"))
                 )
                 gave_value = session.scalar(good.limit(1)) is not None
-                row.state = "COMPLETED" if gave_value or row.next_slot == 0 else "FAILED"
+                good_end = row.next_slot == 0 or (gave_value and not too_many)
+                row.state = "COMPLETED" if good_end else "FAILED"
             row.finished_at = now
             session.flush()
-            ended.append(_status(session, row))
+            ended.append(status_of(session, row))
         return ended
 
     return database.retry(attempt)
+
+
+def _failed_too_often(session: Session, row: StudyRow) -> bool:
+    most = row.spec.get("max_failed_trials")
+    if most is None:
+        return False
+    failed = select(func.count()).where(TrialRow.study_id == row.id, TrialRow.state == "FAIL")
+    return (session.scalar(failed) or 0) > int(most)
 
 
 def study_states(database: Database, ids: set[int]) -> dict[int, str]:
@@ -250,7 +230,12 @@ def study_states(database: Database, ids: set[int]) -> dict[int, str]:
         return {row.id: row.state for row in rows}
 
 
-def _by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
+def by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
+    """The row of a study, in a transaction of the caller's; locked if it is to be changed.
+
+    Raises:
+        StudyNotFoundError: no study has this name.
+    """
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise StudyNotFoundError(name)  # PostgreSQL would not even take some of these as text
     query = select(StudyRow).where(StudyRow.name == name)
@@ -260,7 +245,8 @@ def _by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
     return row
 
 
-def _status(session: Session, row: StudyRow) -> StudyStatus:
+def status_of(session: Session, row: StudyRow) -> StudyStatus:
+    """A study as it stands, in a transaction of the caller's."""
     of_study = TrialRow.study_id == row.id
     by_state = select(TrialRow.state, func.count()).where(of_study).group_by(TrialRow.state)
     counts = {state: count for state, count in session.execute(by_state)}  # noqa: C416

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from pydantic import ValidationError
 
 from alphagrad.tuner.channel import PipeChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import Finished, FromTrial, ToTrial, TrialRequest
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
 from alphagrad.tuner.trial import Trial
@@ -75,6 +77,9 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
         left = Finished(state="FAIL", error="the task ended without a result")
     except optuna.TrialPruned as pruned:
         left = outcome(pruned)
+    except (NonRetryableError, ValidationError) as error:  # bad parameters stay bad
+        traceback.print_exc()
+        left = Finished(state="FAIL", error=f"{type(error).__name__}: {error}", retryable=False)
     except Exception as error:  # noqa: BLE001  (whatever a task raises is its result)
         traceback.print_exc()
         left = Finished(state="FAIL", error=f"{type(error).__name__}: {error}")
@@ -90,7 +95,7 @@ def outcome(value: Any) -> Finished:
 
     Example:
         >>> outcome(0.5)
-        Finished(state='COMPLETE', value=0.5, error=None)
+        Finished(state='COMPLETE', value=0.5, error=None, retryable=True)
         >>> outcome(float("inf")).error
         'the task returned inf; a finite number is needed'
     """
@@ -103,7 +108,9 @@ def outcome(value: Any) -> Finished:
         number = math.nan
     if not math.isfinite(number):
         return Finished(
-            state="FAIL", error=f"the task returned {value!r}; a finite number is needed"
+            state="FAIL",
+            error=f"the task returned {value!r}; a finite number is needed",
+            retryable=False,  # the same seed gives the same number
         )
     return Finished(state="COMPLETE", value=number)
 

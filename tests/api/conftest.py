@@ -25,6 +25,7 @@ from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 
 Wait = Callable[..., Any]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _names = count()
 
@@ -209,3 +210,21 @@ def chromium() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture(scope="module")
+def alphagrad(service_url: str, key: str, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """Runs ``alphagrad …`` against the service; a local home would be an empty one."""
+    home = tmp_path_factory.mktemp("empty")
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        given = {"ALPHAGRAD_API_KEY": key, "ALPHAGRAD_URL": service_url, "COLUMNS": "120"}
+        return subprocess.run(
+            [sys.executable, "-m", "alphagrad", *arguments],
+            env=os.environ | given | {"ALPHAGRAD_HOME": str(home)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run

@@ -1,9 +1,7 @@
 """submit, ls, show and stop against a server (``--url``)."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,24 +20,6 @@ parallelism = 2
 epochs = 2
 alpha = { type = "float", low = 1.0, high = 100.0, log = true }
 """
-
-
-@pytest.fixture(scope="module")
-def alphagrad(service_url: str, key: str, tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """Runs ``alphagrad …`` against the service; a local home would be an empty one."""
-    home = tmp_path_factory.mktemp("empty")
-
-    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        given = {"ALPHAGRAD_API_KEY": key, "ALPHAGRAD_URL": service_url, "COLUMNS": "120"}
-        return subprocess.run(
-            [sys.executable, "-m", "alphagrad", *arguments],
-            env=os.environ | given | {"ALPHAGRAD_HOME": str(home)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
 
 
 def one_line(done: "subprocess.CompletedProcess[str]") -> str:

@@ -99,12 +99,13 @@ def environment(settings: TunerSettings) -> dict[str, str]:
 
 HEAD = """
 import json, math, os, signal, subprocess, sys, threading, time
-from alphagrad.tuner import Trial, TrialPruned, parse_spec, task
+from alphagrad.tuner import NonRetryableError, Trial, TrialPruned, parse_spec, task
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import cancel_study, create_study, get_study, list_trials
+from alphagrad.tuner.study_changes import cancel_study
+from alphagrad.tuner.study_store import create_study, get_study, list_trials
 from alphagrad.tuner.worker import Worker
 
 def run_studies(bodies, on_tick=lambda database: None):

@@ -13,12 +13,8 @@ from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import FinalState, Metrics, Trace
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
-from alphagrad.tuner.study_store import (
-    cancel_study,
-    get_study,
-    settle,
-    stop_study,
-)
+from alphagrad.tuner.study_changes import cancel_study, stop_study
+from alphagrad.tuner.study_store import get_study, settle
 
 Submit = Callable[..., StudyRow]
 
@@ -331,7 +327,9 @@ def test_a_trial_given_back_while_its_study_closes_is_not_left_waiting(
     claimed = must_claim(database)
     closing = threading.Thread(target=cancel_study, args=(database, "s"))
     with database.write() as session:
-        leases.release(session, leases.held(session, claimed.trial.id, claimed.fence))
+        leases.release(
+            session, leases.held(session, claimed.trial.id, claimed.fence), outcome="GIVEN_BACK"
+        )
         closing.start()
 
         def closed_or_waits() -> bool:

@@ -28,6 +28,10 @@ def end(trial: Trial) -> float:
             return "0.5"
         case "raise":
             raise RuntimeError("out of luck")
+        case "hopeless":
+            raise NonRetryableError("no such data")
+        case "slow":
+            time.sleep(60)
         case "exit":
             sys.exit(3)
         case "kill":
@@ -62,13 +66,15 @@ def main():
     return run_studies({
         "number": study("number", params={"result": 0.5}),
         "zero": study("number", params={"result": 0}),
-        "nan": study("nan"),
+        "nan": study("nan", retries=2),
         "inf": study("inf"),
         "minus-inf": study("-inf"),
         "none": study("none"),
         "bool": study("bool"),
         "text": study("text"),
         "raise": study("raise", retries=2),
+        "hopeless": study("hopeless", retries=2),
+        "slow": study("slow", trial_timeout=0.5, retries=1),
         "exit": study("exit"),
         "kill": study("kill"),
         "second": study("second time", retries=1),
@@ -102,6 +108,8 @@ def test_each_end_is_recorded_as_what_it_is(
         "bool": [["FAIL", None, f"the task returned True; {needed}", 1]],
         "text": [["FAIL", None, f"the task returned '0.5'; {needed}", 1]],
         "raise": [["FAIL", None, "RuntimeError: out of luck", 3]],
+        "hopeless": [["FAIL", None, "NonRetryableError: no such data", 1]],
+        "slow": [["FAIL", None, "ran longer than trial_timeout=0.5", 2]],
         "exit": [["FAIL", None, f"{died} ended with exit code 3 without a result", 1]],
         "kill": [["FAIL", None, f"{died} was killed by signal 9 without a result", 1]],
         "second": [["COMPLETE", 7.0, None, 2]],

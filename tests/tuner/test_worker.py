@@ -25,14 +25,8 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.starter import Starter
-from alphagrad.tuner.study_store import (
-    cancel_study,
-    create_study,
-    get_study,
-    get_trial,
-    list_trials,
-    stop_study,
-)
+from alphagrad.tuner.study_changes import cancel_study, stop_study
+from alphagrad.tuner.study_store import create_study, get_study, get_trial, list_trials
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.trial_process import forkserver
 from alphagrad.tuner.worker import Worker

@@ -1,0 +1,83 @@
+"""Which trial comes next: studies by priority and fair share, and in a study the oldest trial."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner.database import Database, db_now
+from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TrialRow
+
+
+def candidates(
+    database: Database, *, tasks: Collection[str], study: str | None, engine: str
+) -> list[int]:
+    """Row ids of the studies that seem to have a trial to claim, in the order to try them.
+
+    Nothing is locked here, so that looking for work is free while there is none.
+    """
+    running = (
+        select(TrialRow.study_id, func.count().label("count"))
+        .where(TrialRow.state == "RUNNING")
+        .group_by(TrialRow.study_id)
+        .subquery()
+    )
+    count = func.coalesce(running.c.count, 0)
+    query = (
+        select(StudyRow.id, StudyRow.spec)
+        .outerjoin(running, running.c.study_id == StudyRow.id)
+        .where(
+            StudyRow.state.in_(CLAIMABLE_STUDY),
+            count < StudyRow.parallelism,
+            (StudyRow.next_slot < StudyRow.n_trials)
+            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, _is_ready()).exists(),
+        )
+        .order_by(StudyRow.priority.desc(), count, StudyRow.id)
+    )
+    if study is not None:
+        query = query.where(StudyRow.name == study)
+    with database.read() as session:
+        return [
+            row.id
+            for row in session.execute(query)
+            if row.spec["task"] in tasks and row.spec.get("engine", "optuna") == engine
+        ]
+
+
+def _is_ready() -> ColumnElement[bool]:
+    """Whether a trial waits, and its pause before a retry is over."""
+    paused = func.coalesce(TrialRow.not_before, 0.0) > db_now()
+    return and_(TrialRow.state == "WAITING", ~paused)
+
+
+def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
+    """A study's next trial to claim: one that waits, or else one of a new slot.
+
+    Args:
+        session: the transaction of the claim.
+        study: the study's row, locked.
+
+    Returns:
+        The trial, or ``None`` if none is to start now.
+    """
+    of_study = TrialRow.study_id == study.id
+    running = session.scalar(
+        select(func.count()).where(of_study, TrialRow.state == "RUNNING").select_from(TrialRow)
+    )
+    if (running or 0) >= study.parallelism:
+        return None
+    waiting = session.scalar(
+        select(TrialRow).where(of_study, _is_ready()).order_by(TrialRow.id).limit(1)
+    )
+    if waiting is not None:
+        return waiting
+    if study.next_slot >= study.n_trials:
+        return None
+    trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)
+    study.next_slot += 1
+    if study.queue:
+        trial.fixed_params, *study.queue = study.queue
+    session.add(trial)
+    return trial

@@ -81,28 +81,28 @@ def test_no_more_is_enqueued_than_there_are_trials(api: httpx.Client, name: str)
 
 
 def test_an_enqueued_point_is_tried_and_its_attempt_recorded(
-    service: httpx.Client, wait_for: Callable[..., Any]
+    service: httpx.Client, name: str, wait_for: Callable[..., Any]
 ) -> None:
-    submit(service, "points", enqueue=[POINT])
-    wait_for(lambda: service.get("/v1/studies/points").json()["state"] == "COMPLETED")
-    first = service.get("/v1/studies/points/trials/0").json()
+    submit(service, name, enqueue=[POINT])
+    wait_for(lambda: service.get(f"/v1/studies/{name}").json()["state"] == "COMPLETED")
+    first = service.get(f"/v1/studies/{name}/trials/0").json()
     assert first["params"]["alpha"] == 42.0
-    [attempt] = service.get("/v1/studies/points/trials/0/attempts").json()["items"]
+    [attempt] = service.get(f"/v1/studies/{name}/trials/0/attempts").json()["items"]
     assert (attempt["attempt"], attempt["outcome"], attempt["error"]) == (1, "COMPLETE", None)
     assert attempt["started_at"] <= attempt["finished_at"]
     assert attempt["worker"]
 
 
-def test_the_commands_steer(alphagrad: Command, service: httpx.Client) -> None:
-    submit(service, "steered", n_trials=900)
-    assert alphagrad("pause", "steered").stdout == "steered PAUSED\n"
-    edited = alphagrad("edit", "steered", "n_trials=950", 'pruner={"type": "median"}')
-    assert edited.stdout == "steered PAUSED\n"
-    study = service.get("/v1/studies/steered").json()
+def test_the_commands_steer(alphagrad: Command, service: httpx.Client, name: str) -> None:
+    submit(service, name, n_trials=900)
+    assert alphagrad("pause", name).stdout == f"{name} PAUSED\n"
+    edited = alphagrad("edit", name, "n_trials=950", 'pruner={"type": "median"}')
+    assert edited.stdout == f"{name} PAUSED\n"
+    study = service.get(f"/v1/studies/{name}").json()
     assert (study["n_trials"], study["spec"]["pruner"]["type"]) == (950, "median")
-    assert alphagrad("enqueue", "steered", "alpha=7.5").stdout == "steered PAUSED\n"
-    assert alphagrad("resume", "steered").stdout.startswith("steered ")
-    assert alphagrad("cancel", "steered").stdout == "steered CANCELLED\n"
+    assert alphagrad("enqueue", name, "alpha=7.5").stdout == f"{name} PAUSED\n"
+    assert alphagrad("resume", name).stdout.startswith(f"{name} ")
+    assert alphagrad("cancel", name).stdout == f"{name} CANCELLED\n"
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ Spec = Callable[..., StudySpec]
 
 
 def claim(database: Database, worker: str = "w", **options: Any) -> Claim | None:
-    options = {"lease_seconds": 60.0, "tasks": ["digits"]} | options
-    return leases.claim(database, worker=worker, **options)
+    defaults: dict[str, Any] = {"lease_seconds": 60.0, "tasks": ["digits"]}
+    return leases.claim(database, worker=worker, **defaults | options)
 
 
 def must_claim(database: Database, worker: str = "w", **options: Any) -> Claim:
@@ -101,12 +101,13 @@ def test_what_is_closed_is_not_changed(
     must_claim(database)
     pause_study(database, "s")
     close(database, "s")
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: pause_study(database, "s"),
         lambda: resume_study(database, "s"),
         lambda: update_study(database, "s", {"n_trials": 9}),
         lambda: enqueue_trial(database, "s", {"alpha": 3.0}),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(ConflictError, match="only one that is QUEUED, RUNNING, PAUSED"):
             change()
 

@@ -2,6 +2,7 @@
 
     python benchmarks/optimizer.py [--quick] [--json FILE] [--plot FILE]
                                    [--threads 1 2] [--shapes ppo td3 gpt2 large]
+                                   [--device cuda]
 
 All optimizers step the same parameters and gradients, and take turns within each round, in another
 order each time. An optimizer is built anew for each of its turns, so that only one at a time keeps
@@ -38,12 +39,13 @@ BLOCK = 2**25  # the most elements one add_ takes: far beyond the caches, and 25
 REFERENCE = "Adam fused"
 
 
-def timed(step: Callable[[], object], seconds: float) -> float:
+def timed(step: Callable[[], object], seconds: float, device: str) -> float:
     """Mean time of a step.
 
     Args:
         step: what to call.
         seconds: about how long to measure.
+        device: where the step computes; a GPU is waited for at the end of a measurement.
 
     Returns:
         Microseconds a step.
@@ -53,6 +55,8 @@ def timed(step: Callable[[], object], seconds: float) -> float:
         started = time.perf_counter()
         for _ in range(steps):
             step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         return (time.perf_counter() - started) / steps
 
     run(1)  # makes the state
@@ -61,15 +65,15 @@ def timed(step: Callable[[], object], seconds: float) -> float:
     return run(steps) * 1e6
 
 
-def streamer(moved: int) -> Callable[[], None]:
-    """An ``add_`` that moves so many bytes: it reads two tensors and writes one of them back.
+def streamer(moved: int, device: str) -> Callable[[], None]:
+    """An ``add_`` that moves so many bytes on a device: it reads two tensors and writes one of them back.
 
     A ``copy_`` would not do: the processor reads the target's cache lines before it overwrites
     them, so that a copy moves half again as many bytes as one counts.
     """
     left = moved // 12
     block = min(left, BLOCK)
-    source, target = torch.ones(block), torch.ones(block)
+    source, target = torch.ones(block, device=device), torch.ones(block, device=device)
     parts = [block] * (left // block) + [left % block]
     views = [(target[:part], source[:part]) for part in parts if part]
 
@@ -87,7 +91,7 @@ def quartiles(values: list[float]) -> dict[str, float]:
 
 
 def measure(
-    shape: str, threads: int, chosen: list[Case], quick: bool, progress: Progress
+    shape: str, threads: int, chosen: list[Case], quick: bool, device: str, progress: Progress
 ) -> list[dict[str, Any]]:
     """Measure every case on one shape.
 
@@ -96,13 +100,14 @@ def measure(
         threads: torch's threads.
         chosen: the cases, ``REFERENCE`` among them.
         quick: few and short rounds.
+        device: "cpu" or "cuda".
         progress: shows the turns.
 
     Returns:
         One row per case.
     """
     torch.set_num_threads(threads)
-    shared = parameters(SHAPES[shape])
+    shared = parameters(SHAPES[shape], device)
     count = elements(SHAPES[shape])
     large = count > 2**20
     rounds = 3 if quick else 7 if large else 21
@@ -112,11 +117,11 @@ def measure(
 
     def step_of(case: Case) -> None:
         optimizer = case.make(shared)
-        times.setdefault(case.name, []).append(timed(optimizer.step, seconds))
+        times.setdefault(case.name, []).append(timed(optimizer.step, seconds, device))
         kept[case.name] = state_bytes(optimizer)
 
     def stream_of(size: int) -> None:
-        times.setdefault(size, []).append(timed(streamer(size * count), seconds))
+        times.setdefault(size, []).append(timed(streamer(size * count, device), seconds, device))
 
     turns = [partial(step_of, case) for case in chosen]
     turns += [partial(stream_of, size) for size in {case.bytes for case in chosen}]
@@ -171,8 +176,9 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return made
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """What the numbers depend on, without the machine's name."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -182,7 +188,7 @@ def machine() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-    }
+    } | gpu
 
 
 def main() -> None:
@@ -195,6 +201,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw the ratios here, as PNG or SVG")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     if options.plot and find_spec("matplotlib") is None:
         parser.error(f"--plot needs matplotlib; {INSTALL}")
@@ -209,16 +216,16 @@ def main() -> None:
             few = options.quick and shape == "gpt2"
             chosen = [case for case in every if not (few and case.slow)]
             for threads in options.threads:
-                found = measure(shape, threads, chosen, options.quick, progress)
+                found = measure(shape, threads, chosen, options.quick, options.device, progress)
                 rows += found
                 progress.console.print(table(found))
     if options.json:
-        result = {"machine": machine(), "threads": options.threads, "rows": rows}
+        result = {"machine": machine(options.device), "threads": options.threads, "rows": rows}
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if options.plot:
         from chart import draw
 
-        draw(rows, machine(), options.plot)
+        draw(rows, machine(options.device), options.plot)
 
 
 if __name__ == "__main__":

@@ -57,10 +57,10 @@ def elements(shapes: Sequence[Shape]) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def parameters(shapes: Sequence[Shape]) -> list[torch.nn.Parameter]:
+def parameters(shapes: Sequence[Shape], device: str = "cpu") -> list[torch.nn.Parameter]:
     """Parameters of these shapes, each with a gradient, the same ones in every process."""
     torch.manual_seed(0)
-    made = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    made = [torch.nn.Parameter(torch.randn(shape, device=device)) for shape in shapes]
     for parameter in made:
         parameter.grad = torch.randn_like(parameter)
     return made

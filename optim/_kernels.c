@@ -4,6 +4,7 @@
  * cache is read from memory once. */
 #include "_band.h"
 #include "_layers.h"
+#include "_rows.h"
 #include "_tensors.h"
 
 static const passes *passes_for(const dl_tensor *t)
@@ -123,6 +124,23 @@ static PyObject *step(PyObject *module, PyObject *args)
     return result;
 }
 
+static PyObject *rows(PyObject *module, PyObject *args)
+{
+    PyObject *lists[3], *result = NULL;
+    int device, read = 0;
+    if (!PyArg_ParseTuple(args, "OOOi", &lists[0], &lists[1], &lists[2], &device))
+        return NULL;
+    if (exchange == NULL)
+        Py_RETURN_NONE;
+    while (read < 3 && (lists[read] = PySequence_Fast(lists[read], "rows: not a list")) != NULL)
+        read++;
+    if (read == 3)
+        result = rows_of(lists, device);
+    while (read > 0)
+        Py_DECREF(lists[--read]);
+    return result;
+}
+
 static PyObject *setup(PyObject *module, PyObject *args)
 {
     PyObject *tensor, *parameter;
@@ -145,6 +163,7 @@ static PyObject *tanh_of(PyObject *module, PyObject *args)
 static PyMethodDef METHODS[] = {
     {"setup", setup, METH_VARARGS, "Say which types are torch's Tensor and Parameter."},
     {"step", step, METH_VARARGS, "Update the tensors of one group; see alphagrad.optim.native."},
+    {"rows", rows, METH_VARARGS, "Where tensors lie; see alphagrad.optim.triton_plan."},
     {"hold_band", hold_band, METH_VARARGS, "Move α towards a band; see alphagrad.optim.native."},
     {"tanh", tanh_of, METH_VARARGS, "The float32 tanh of the update pass, for its test."},
     {NULL, NULL, 0, NULL},

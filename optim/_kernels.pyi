@@ -27,6 +27,13 @@ def step(
     threads: int,
     /,
 ) -> bool: ...
+def rows(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    buffers: Sequence[Tensor | None],
+    device: int,
+    /,
+) -> bytes | None: ...
 def tanh(x: float, /) -> float: ...
 def hold_band(
     groups: list[dict[str, Any]],

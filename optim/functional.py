@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -126,6 +127,31 @@ def alphagrad(
         skipped[2].add_(1)
         saturation.fill_(torch.nan)
         return
+    rule = Rule(
+        alpha=alpha,
+        beta=beta,
+        mix=mix,
+        lr=lr,
+        momentum=momentum,
+        dampening=dampening,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        maximize=maximize,
+        eps=eps,
+        tau=tau,
+        normalise=norm != "none",
+        pooled=norm == "group",
+        transform=transform,
+        unit_rms=unit_rms,
+        stochastic_rounding=stochastic_rounding,
+        grad_scale=grad_scale,
+        found_inf=found_inf,
+        dtype=torch.float32,
+    )
+    on_gpu = native_first and not differentiable and (fused or not params[0].is_cpu)
+    take = partial(triton_update.step, rule=rule, saturation=saturation, skipped=skipped)
+    if on_gpu and take(params, grads, momentum_buffers):
+        return
     for p, g in zip(params, grads, strict=True):
         if g is not None and g.layout is not torch.strided:
             raise RuntimeError(f"AlphaGrad does not support {g.layout} gradients, use dense ones")
@@ -135,56 +161,24 @@ def alphagrad(
         reduce = None
         if is_sharded(params) or is_sharded(grads):
             params, grads, momentum_buffers, reduce = local_parts(params, grads, momentum_buffers)
+            if on_gpu and take(params, grads, momentum_buffers, reduce=reduce):
+                return
+        if fused and not all(p.numel() == 0 for p in params):
+            cpu = params[0].is_cpu
+            needs = native.needs() if cpu else triton_update.needs(params[0].device)
+            raise RuntimeError(f"fused=True cannot run here: {needs}")
         params = [as_real(p) for p in params]
         grads = [None if g is None else as_real(g) for g in grads]
         buffers = [None if b is None else as_real(b) for b in momentum_buffers]
-        rule = Rule(
-            alpha=alpha,
-            beta=beta,
-            mix=mix,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            maximize=maximize,
-            eps=eps,
-            tau=tau,
-            normalise=norm != "none",
-            pooled=norm == "group",
-            transform=transform,
-            unit_rms=unit_rms,
-            stochastic_rounding=stochastic_rounding,
-            grad_scale=grad_scale,
-            found_inf=found_inf,
-            dtype=working_dtype(params),
-        )
+        rule.dtype = working_dtype(params)
         layers = LayerMath(rule, grads, saturation, skipped, reduce)
         present = (
             [params[i] for i in layers.present],
             _pick(grads, layers.present, "grads"),
             _pick(buffers, layers.present, "momentum_buffers") if buffers else [],
         )
-        update = _choose(present, foreach=foreach, fused=fused)
-        update(*present, layers, rule)
-
-
-def _choose(
-    present: tuple[list[Tensor], list[Tensor], list[Tensor]],
-    *,
-    foreach: bool | None,
-    fused: bool | None,
-) -> Callable[[list[Tensor], list[Tensor], list[Tensor], LayerMath, Rule], None]:
-    """Choose how to update tensors that the native kernel did not take."""
-    params = present[0]
-    if fused and params:  # a rank may hold no entry of the group
-        if not triton_update.can_run(*present):
-            needs = triton_update.needs() if params[0].is_cuda else native.needs()
-            raise RuntimeError(f"fused=True cannot run here: {needs}")
-        return triton_update.triton_alphagrad
-    if foreach or (foreach is None and params and params[0].is_cuda):
-        return multi_tensor_alphagrad
-    return single_tensor_alphagrad
+        many = foreach or (foreach is None and params[0].is_cuda)
+        (multi_tensor_alphagrad if many else single_tensor_alphagrad)(*present, layers, rule)
 
 
 def _draw_seed() -> int:

@@ -134,6 +134,29 @@ def step(
     return taken
 
 
+_DEVICES = {"cpu": 1, "cuda": 2}  # DLPack's numbers
+
+
+def rows(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    buffers: Sequence[Tensor | None],
+    device: str,
+) -> bytes | None:
+    """Find where tensors lie, for :func:`alphagrad.optim.triton_plan.find_rows`.
+
+    Args:
+        params: n tensors.
+        grads: their gradients, None where missing.
+        buffers: v per tensor, None where the gradient is missing; empty for no momentum.
+        device: the type of the device they must be on.
+
+    Returns:
+        Five numbers of int64 per tensor, or None if a GPU's kernels do not take them.
+    """
+    return _kernels.rows(params, grads, buffers, _DEVICES[device])
+
+
 def hold_band(
     groups: list[dict[str, Any]],
     own: list[tuple[Tensor, Tensor, Tensor, Tensor | None]],

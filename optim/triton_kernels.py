@@ -1,10 +1,10 @@
 """The Triton kernels of a step; :mod:`alphagrad.optim.triton_update` launches them.
 
-One program per block of entries runs over all tensors of a group. What a tensor is stands in its
-row of a table: the addresses of parameter, gradient and momentum buffer, the number of entries,
-the first of its blocks, and its kind: the types of the three, or -1 where the gradient is missing.
-``owners`` gives each block's row. What is summed goes by way of ``parts``, a number per block,
-which :func:`total` adds in their order, so a sum does not depend on which block was done first.
+One program per block of entries runs over all tensors of a group; :class:`Plan` in
+:mod:`alphagrad.optim.triton_plan` says where they lie. Each block leaves what it summed in
+``parts``; the last block of a layer to be done adds them in their order, so a sum does not depend
+on which was last, and decides for the layer. So a step takes two launches, and none of its numbers
+leaves the device. A layer is one tensor or, pooled, all of a group.
 """
 
 from typing import Any, NamedTuple
@@ -12,48 +12,13 @@ from typing import Any, NamedTuple
 import triton
 import triton.language as tl
 
-COLUMNS = tl.constexpr(6)
-BLOCK = tl.constexpr(4096)
+from alphagrad.optim.triton_math import BLOCK, entries, inside, load, number, rounded, tanh
+
+COLUMNS = tl.constexpr(7)  # of the table: see Plan
 MOST = tl.constexpr(3.4028234663852886e38)  # the largest float32
 LANES = tl.constexpr(1024)  # blocks whose parts are added at a time
-
-
-class Vectors(NamedTuple):
-    """Float32 numbers per tensor; what is None is left out of the compiled kernel.
-
-    Attributes:
-        live: 0 where the layer is skipped.
-        scale: ±α/(‖g‖ + ε).
-        beta: β.
-        mix: λ.
-        rest: (1−λ)/α; None if ``mix`` is.
-        factor: 1/RMS.
-    """
-
-    live: Any
-    scale: Any
-    beta: Any
-    mix: Any
-    rest: Any
-    factor: Any
-
-
-class Numbers(NamedTuple):
-    """What all tensors share.
-
-    Attributes:
-        rates: a float32 vector: η, and what weight decay leaves of a parameter.
-        seed: an int64 vector of one entry, for stochastic rounding; None to round to the nearest.
-        tau: τ.
-        momentum: γ.
-        share: of a new step, what momentum takes in.
-    """
-
-    rates: Any
-    seed: Any
-    tau: Any
-    momentum: Any
-    share: Any
+SCALE, COUNT, FACTOR, HITS, POWER = map(tl.constexpr, range(5))  # rows of work: see Plan
+DONE = tl.constexpr(2**40)  # counts a block that is done, beside the hits
 
 
 class Build(NamedTuple):
@@ -65,7 +30,16 @@ class Build(NamedTuple):
         buffer: of the momentum buffers, None without momentum.
         nesterov: whether the step looks ahead along v.
         sine: whether β·tanh goes through the sine.
+        normalise: whether gradients are divided by their norm.
+        maximize: whether the step ascends.
         aligned: whether every tensor starts at a multiple of 16 bytes.
+        pooled: whether the tensors are one layer.
+        alone: whether this process has every entry. If not, sums are left in ``work``, and scale,
+            count and factor are read from there.
+        alphas: whether α is a vector, and not one number for all tensors.
+        betas: whether β is.
+        mixes: whether λ is.
+        rates: whether η lies on the device.
     """
 
     param: Any
@@ -73,84 +47,49 @@ class Build(NamedTuple):
     buffer: Any
     nesterov: bool
     sine: bool
+    normalise: bool
+    maximize: bool
     aligned: bool
+    pooled: bool
+    alone: bool
+    alphas: bool
+    betas: bool
+    mixes: bool
+    rates: bool
 
 
 @triton.jit
-def _entries(
-    address: tl.tensor, at: tl.tensor, dtype: tl.constexpr, aligned: tl.constexpr
-) -> tl.tensor:
-    pointer = address.to(tl.pointer_type(dtype))
-    if aligned:  # nothing else tells the compiler that a thread may load 16 bytes at once
-        pointer = tl.multiple_of(pointer, 16)
-    return pointer + at
+def _layer(line: tl.tensor, row: tl.tensor, rows: tl.tensor, build: tl.constexpr) -> tl.tensor:
+    # A layer's counter, its rows from which to which, its first block and the number of its blocks.
+    if build.pooled:
+        layer = 0, 0, rows, 0, tl.num_programs(0)
+    else:
+        layer = row, row, row + 1, tl.load(line + 5), tl.load(line + 6)
+    return layer
 
 
 @triton.jit
-def _load(
-    address: tl.tensor, at: tl.tensor, mask: tl.tensor, dtype: tl.constexpr, aligned: tl.constexpr
-) -> tl.tensor:
-    return tl.load(_entries(address, at, dtype, aligned), mask=mask, other=0.0).to(tl.float32)
+def _is_last(counter: tl.tensor, blocks: tl.tensor) -> tl.tensor:
+    # What the other blocks of the layer stored before they counted is seen by who counts last.
+    last = tl.atomic_add(counter, 1) == blocks - 1
+    tl.store(counter, 0, mask=last)
+    return last
 
 
 @triton.jit
-def _inside(at: tl.tensor, n: tl.tensor, whole: tl.constexpr) -> tl.tensor:
-    # With a mask that it cannot foresee, the compiler loads entry by entry.
-    return tl.full([BLOCK], 1, tl.int1) if whole else at < n
-
-
-@triton.jit
-def _tanh(x: tl.tensor) -> tl.tensor:
-    # The fit of _kernels.c; triton's own tanh is not in the core, nor in the interpreter.
-    c = tl.minimum(tl.maximum(x, -8.6), 8.6)
-    y = c * c
-    p = 1.4082282895344633e-08 * y + 2.1122243197169155e-05
-    p = p * y + 3.5263930913060904e-03
-    p = p * y + 1.3406868278980255e-01
-    p = p * y + 1.0
-    q = 8.070558692452323e-07 * y + 3.336256486363709e-04
-    q = q * y + 2.5993866845965385e-02
-    q = q * y + 4.674018919467926e-01
-    q = q * y + 1.0
-    return tl.minimum(tl.maximum(c * p / q, -1.0), 1.0)
-
-
-@triton.jit
-def _shaped(x: tl.tensor, row: tl.tensor, vectors: tl.tuple, sine: tl.constexpr) -> tl.tensor:
-    u = _tanh(x)
-    if vectors.beta is not None:
-        u = u * tl.load(vectors.beta + row)
-    if sine:
-        u = tl.sin(u)
-    if vectors.mix is not None:
-        u = u * tl.load(vectors.mix + row) + x * tl.load(vectors.rest + row)
-    return u
-
-
-@triton.jit
-def _rounded(x: tl.tensor, noise: tl.tensor, dtype: tl.constexpr) -> tl.tensor:
-    # To the nearest where noise is None, else at random, as alphagrad.optim.rounding does it.
-    if dtype == tl.bfloat16:
-        bits = x.to(tl.uint32, bitcast=True)
-        add = 0x7FFF + ((bits >> 16) & 1) if noise is None else noise & 0xFFFF
-        cut = ((bits + add) & 0xFFFF0000).to(tl.float32, bitcast=True)
-        x = tl.where(tl.abs(x) < float("inf"), cut, x)
-    elif dtype == tl.float16 and noise is not None:
-        bits = x.to(tl.uint32, bitcast=True)
-        cut = ((bits + (noise & 0x1FFF)) & 0xFFFFE000).to(tl.float32, bitcast=True)
-        # Below the normal numbers the spacing is constant, so the mantissa is not what is cut.
-        uniform = (noise >> 8).to(tl.float32) * 2.0**-24
-        small = tl.floor(x * 2.0**24 + uniform) * 2.0**-24
-        cut = tl.where(tl.abs(x) < 2.0**-14, small, cut)
-        x = tl.where(tl.abs(x) < float("inf"), cut, x)
-    return x.to(dtype)
+def _added(parts: tl.tensor, first: tl.tensor, blocks: tl.tensor) -> tl.tensor:
+    lanes = tl.zeros([LANES], tl.float64)
+    for start in range(0, blocks, LANES):
+        at = start + tl.arange(0, LANES)
+        lanes += tl.load(parts + first + at, mask=at < blocks, other=0.0)
+    return tl.sum(lanes)
 
 
 @triton.jit
 def _measured(
     line: tl.tensor, at: tl.tensor, n: tl.tensor, build: tl.constexpr, whole: tl.constexpr
 ) -> tl.tensor:
-    x = tl.abs(_load(tl.load(line + 1), at, _inside(at, n, whole), build.grad, build.aligned))
+    x = tl.abs(load(tl.load(line + 1), at, inside(at, n, whole), build.grad, build.aligned))
     count = tl.sum((x != 0.0).to(tl.int32)).to(tl.float64)
     x = tl.where(x < float("inf"), x, float("inf"))  # NaN too, which a maximum may leave out
     top = tl.max(x)
@@ -161,77 +100,114 @@ def _measured(
     return tl.sum(x * x).to(tl.float64) / (wide * wide), count
 
 
-@triton.jit(do_not_specialize=["kind"])
-def measure(
-    table: tl.tensor, owners: tl.tensor, parts: tl.tensor, kind: tl.tensor, build: tl.constexpr
+@triton.jit
+def _decide(
+    row: tl.tensor,
+    rows: tl.tensor,
+    square: tl.tensor,
+    count: tl.tensor,
+    work: tl.tensor,
+    skipped: tl.tensor,
+    alpha: tl.tensor,
+    eps: tl.tensor,
+    grad_scale: tl.tensor,
+    found_inf: tl.tensor,
+    build: tl.constexpr,
 ) -> None:
-    """Write the sum of squares of each block's gradients, and how many are not zero."""
+    # As LayerMath.scales and LayerMath.record do it.
+    finite = square < float("inf")
+    good = True if found_inf is None else tl.load(found_inf) == 0.0
+    live = finite & (count > 0.0) & good
+    by = tl.full([], 1.0, tl.float64)
+    if grad_scale is not None:
+        by = tl.load(grad_scale).to(tl.float64)
+    if build.normalise:
+        by = tl.sqrt(square) + eps * by
+    scale = number(alpha, row, build.alphas) / tl.where(live, by, 1.0)
+    scale = tl.minimum(scale, MOST)  # an infinite scale would make NaN of the entries that are 0
+    scale = tl.where(live, -scale if build.maximize else scale, 0.0)
+    tl.store(work + SCALE * rows + row, scale)
+    tl.store(work + COUNT * rows + row, tl.where(live, count, 0.0))
+    reason = tl.where(count < 0.0, 2, tl.where(finite, 0, 1))
+    place = skipped + reason * rows + row
+    tl.store(place, tl.load(place) + 1, mask=(live == 0) & good)
+
+
+@triton.jit(do_not_specialize=["kind", "rows"])
+def measure(
+    table: tl.tensor,
+    owners: tl.tensor,
+    parts: tl.tensor,
+    counters: tl.tensor,
+    work: tl.tensor,
+    rows: tl.tensor,
+    kind: tl.tensor,
+    skipped: tl.tensor,
+    alpha: tl.tensor,
+    eps: tl.tensor,
+    grad_scale: tl.tensor,
+    found_inf: tl.tensor,
+    build: tl.constexpr,
+) -> None:
+    """Sum the squares of each layer's gradients, count those not zero, and decide on its scale."""
     block = tl.program_id(0)
-    line = table + tl.load(owners + block) * COLUMNS
-    if tl.load(line + 5) == kind:
-        start, n = (block - tl.load(line + 4)) * BLOCK, tl.load(line + 3)
+    row = tl.load(owners + block)
+    line = table + row * COLUMNS
+    if tl.load(line + 4) == kind:
+        n, start = tl.load(line + 3), (block - tl.load(line + 5)) * BLOCK
         at = start + tl.arange(0, BLOCK)
         if start + BLOCK <= n:
             square, count = _measured(line, at, n, build, True)
         else:
             square, count = _measured(line, at, n, build, False)
+            if not build.pooled:
+                count = tl.where(n < 0, -1.0, count)  # missing
         tl.store(parts + block, square)
         tl.store(parts + tl.num_programs(0) + block, count)
-
-
-@triton.jit(do_not_specialize=["blocks"])
-def total(
-    table: tl.tensor,
-    parts: tl.tensor,
-    sums: tl.tensor,
-    blocks: tl.tensor,
-    rows: tl.constexpr,
-    missing: tl.constexpr,
-) -> None:
-    """Add the parts of each tensor's blocks, in each of ``rows`` rows.
-
-    A tensor without blocks has 0, but one without a gradient the row's entry of ``missing``.
-    """
-    row = tl.program_id(0)
-    line = table + row * COLUMNS
-    first = tl.load(line + 4)
-    count = (tl.load(line + 3) + BLOCK - 1) // BLOCK
-    for i in tl.static_range(rows):
-        lanes = tl.zeros([LANES], tl.float64)
-        for start in range(0, count, LANES):
-            at = start + tl.arange(0, LANES)
-            lanes += tl.load(parts + i * blocks + first + at, mask=at < count, other=0.0)
-        result = tl.where(tl.load(line + 5) < 0, missing[i], tl.sum(lanes))
-        tl.store(sums + i * tl.num_programs(0) + row, result)
+        slot, begin, end, first, blocks = _layer(line, row, rows, build)
+        if _is_last(counters + slot, blocks):
+            square = _added(parts, first, blocks)
+            count = _added(parts + tl.num_programs(0), first, blocks)
+            if build.alone:
+                for r in range(begin, end):
+                    _decide(
+                        r, rows, square, count, work, skipped, alpha, eps, grad_scale, found_inf,
+                        build,
+                    )  # fmt: skip
+            else:
+                tl.store(work + SCALE * rows + row, square)
+                tl.store(work + COUNT * rows + row, count)
 
 
 @triton.jit
-def _stepped(
+def _shaped(
     line: tl.tensor,
     row: tl.tensor,
     at: tl.tensor,
-    n: tl.tensor,
-    noise: tl.tensor,
-    vectors: tl.tuple,
-    numbers: tl.tuple,
+    mask: tl.tensor,
+    scale: tl.tensor,
+    alpha: tl.tensor,
+    beta: tl.tensor,
+    mix: tl.tensor,
     build: tl.constexpr,
-    moves: tl.constexpr,
-    whole: tl.constexpr,
 ) -> tl.tensor:
-    mask = _inside(at, n, whole)
-    g = _load(tl.load(line + 1), at, mask, build.grad, build.aligned)
-    # Without a norm α·g may overflow, and an infinite x times a rest of 0 would be NaN.
-    x = tl.minimum(tl.maximum(g * tl.load(vectors.scale + row), -MOST), MOST)
-    u = _shaped(x, row, vectors, build.sine)
-    if moves:
-        _move(line, at, mask, _factored(u, row, vectors), noise, numbers, build)
-    hits = tl.sum((tl.abs(x) > numbers.tau).to(tl.int32))
-    return hits.to(tl.float64), tl.sum(u * u).to(tl.float64)  # g' is 0 where the mask is
+    g = load(tl.load(line + 1), at, mask, build.grad, build.aligned)
+    # Without a norm α·g may overflow, and an infinite x times a share of 0 would be NaN.
+    x = tl.minimum(tl.maximum(g * tl.load(scale).to(tl.float32), -MOST), MOST)
+    u = tanh(x)
+    if beta is not None:
+        u = u * number(beta, row, build.betas)
+    if build.sine:
+        u = tl.sin(u)
+    if mix is not None:
+        share = number(mix, row, build.mixes)
+        u = u * share + x * ((1.0 - share) / number(alpha, row, build.alphas))
+    return x, u
 
 
 @triton.jit
-def _factored(u: tl.tensor, row: tl.tensor, vectors: tl.tuple) -> tl.tensor:
-    return u if vectors.factor is None else u * tl.load(vectors.factor + row)
+def _over(x: tl.tensor, tau: tl.tensor) -> tl.tensor:
+    return tl.sum((tl.abs(x) > tau).to(tl.int32))
 
 
 @triton.jit
@@ -241,55 +217,136 @@ def _move(
     mask: tl.tensor,
     u: tl.tensor,
     noise: tl.tensor,
-    numbers: tl.tuple,
+    rate: tl.tensor,
+    keep: tl.tensor,
+    momentum: tl.tensor,
+    share: tl.tensor,
     build: tl.constexpr,
 ) -> None:
-    step = u * tl.load(numbers.rates)
+    step = u * rate
     if build.buffer is not None:
         buffer = tl.load(line + 2)
-        v = _load(buffer, at, mask, build.buffer, build.aligned) * numbers.momentum
-        v = v + step * numbers.share
-        place = _entries(buffer, at, build.buffer, build.aligned)
-        tl.store(place, _rounded(v, None, build.buffer), mask=mask)
-        step = step + v * numbers.momentum if build.nesterov else v
+        v = load(buffer, at, mask, build.buffer, build.aligned) * momentum
+        v = v + step * share
+        place = entries(buffer, at, build.buffer, build.aligned)
+        tl.store(place, rounded(v, None, build.buffer), mask=mask)
+        step = step + v * momentum if build.nesterov else v
     param = tl.load(line)
-    p = _load(param, at, mask, build.param, build.aligned) * tl.load(numbers.rates + 1) - step
-    place = _entries(param, at, build.param, build.aligned)
-    tl.store(place, _rounded(p, noise, build.param), mask=mask)
+    p = load(param, at, mask, build.param, build.aligned) * keep - step
+    place = entries(param, at, build.param, build.aligned)
+    tl.store(place, rounded(p, noise, build.param), mask=mask)
 
 
-@triton.jit(do_not_specialize=["kind"])
-def update(
+@triton.jit(do_not_specialize=["kind", "rows"])
+def preview(
     table: tl.tensor,
     owners: tl.tensor,
     parts: tl.tensor,
+    counters: tl.tensor,
+    work: tl.tensor,
+    rows: tl.tensor,
     kind: tl.tensor,
-    vectors: tl.tuple,
-    numbers: tl.tuple,
+    alpha: tl.tensor,
+    beta: tl.tensor,
+    mix: tl.tensor,
+    tau: tl.tensor,
     build: tl.constexpr,
-    moves: tl.constexpr,
 ) -> None:
-    """Move parameters and momentum; write how many entries of each block are beyond τ.
-
-    Without ``moves`` nothing is moved, and the sum of squares of each block's g' is written too.
-    """
+    """Sum the squares of each layer's g', which ``unit_rms`` divides by; move nothing."""
     block = tl.program_id(0)
     row = tl.load(owners + block)
     line = table + row * COLUMNS
-    if tl.load(line + 5) == kind:
-        start = (block - tl.load(line + 4)) * BLOCK
+    if tl.load(line + 4) == kind:
+        start = (block - tl.load(line + 5)) * BLOCK
+        at = start + tl.arange(0, BLOCK)
+        n = tl.where(tl.load(work + COUNT * rows + row) > 0.0, tl.load(line + 3), 0)
+        scale = work + SCALE * rows + row
+        if start + BLOCK <= n:
+            mask = inside(at, n, True)
+            x, u = _shaped(line, row, at, mask, scale, alpha, beta, mix, build)
+            power, hits = tl.sum(u * u), _over(x, tau)
+        else:
+            mask = inside(at, n, False)
+            x, u = _shaped(line, row, at, mask, scale, alpha, beta, mix, build)
+            power, hits = tl.sum(u * u), _over(x, tau)  # g' is 0 where the mask is
+        tl.store(parts + block, power.to(tl.float64))
+        if not build.alone:
+            tl.store(parts + tl.num_programs(0) + block, hits.to(tl.float64))
+        slot, begin, end, first, blocks = _layer(line, row, rows, build)
+        if _is_last(counters + slot, blocks):
+            whole = _added(parts, first, blocks)
+            if build.alone:
+                some = whole > 0.0
+                mean = tl.load(work + COUNT * rows + row) / tl.where(some, whole, 1.0)
+                factor = tl.where(some, tl.sqrt(mean), 1.0)
+                for r in range(begin, end):
+                    tl.store(work + FACTOR * rows + r, factor)
+            else:
+                tl.store(work + POWER * rows + row, whole)
+                total = _added(parts + tl.num_programs(0), first, blocks)
+                tl.store(work + HITS * rows + row, total)
+
+
+@triton.jit(do_not_specialize=["kind", "rows"])
+def update(
+    table: tl.tensor,
+    owners: tl.tensor,
+    counters: tl.tensor,
+    work: tl.tensor,
+    rows: tl.tensor,
+    kind: tl.tensor,
+    saturation: tl.tensor,
+    alpha: tl.tensor,
+    beta: tl.tensor,
+    mix: tl.tensor,
+    lr: tl.tensor,
+    weight_decay: tl.tensor,
+    momentum: tl.tensor,
+    share: tl.tensor,
+    tau: tl.tensor,
+    seed: tl.tensor,
+    build: tl.constexpr,
+    unit_rms: tl.constexpr,
+) -> None:
+    """Move parameters and momentum, and write each layer's saturation."""
+    block = tl.program_id(0)
+    row = tl.load(owners + block)
+    line = table + row * COLUMNS
+    if tl.load(line + 4) == kind:
+        start = (block - tl.load(line + 5)) * BLOCK
         at = start + tl.arange(0, BLOCK)
         # A skipped layer has no entries here: 0 times a non-finite gradient would be NaN.
-        n = tl.where(tl.load(vectors.live + row) != 0.0, tl.load(line + 3), 0)
+        count = tl.load(work + COUNT * rows + row)
+        n = tl.where(count > 0.0, tl.load(line + 3), 0)
         noise = None
-        if numbers.seed is not None:
+        if seed is not None:
             counter = block.to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
             # Philox passes the usual batteries of tests with seven rounds; triton's default is ten.
-            noise = tl.randint(tl.load(numbers.seed), counter, 7).to(tl.uint32, bitcast=True)
+            noise = tl.randint(tl.load(seed), counter, 7).to(tl.uint32, bitcast=True)
+        rate = number(lr, 0, build.rates)
+        keep = 1.0 - rate * weight_decay
+        factor = tl.load(work + FACTOR * rows + row).to(tl.float32) if unit_rms else 1.0
+        scale = work + SCALE * rows + row
         if start + BLOCK <= n:
-            hits, power = _stepped(line, row, at, n, noise, vectors, numbers, build, moves, True)
+            mask = inside(at, n, True)
+            x, u = _shaped(line, row, at, mask, scale, alpha, beta, mix, build)
+            _move(line, at, mask, u * factor, noise, rate, keep, momentum, share, build)
+            hits = _over(x, tau)
         else:
-            hits, power = _stepped(line, row, at, n, noise, vectors, numbers, build, moves, False)
-        tl.store(parts + block, hits)
-        if not moves:
-            tl.store(parts + tl.num_programs(0) + block, power)
+            mask = inside(at, n, False)
+            x, u = _shaped(line, row, at, mask, scale, alpha, beta, mix, build)
+            _move(line, at, mask, u * factor, noise, rate, keep, momentum, share, build)
+            hits = _over(x, tau)
+        # Whole numbers: their sum is the same in any order, and one addition tells all.
+        slot, begin, end, _, blocks = _layer(line, row, rows, build)
+        mine = hits.to(tl.int64) + DONE
+        total = tl.atomic_add(counters + slot, mine, sem="relaxed") + mine
+        if total // DONE == blocks:
+            tl.store(counters + slot, 0)
+            over = (total % DONE).to(tl.float64)
+            if build.alone:
+                found = tl.where(count > 0.0, over / tl.maximum(count, 1.0), float("nan"))
+                for r in range(begin, end):
+                    tl.store(saturation + r, found.to(tl.float32))
+            else:
+                tl.store(work + HITS * rows + row, over)

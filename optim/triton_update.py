@@ -1,28 +1,29 @@
-"""The update on Triton's kernels: a few launches for all tensors of a group, on a GPU."""
+"""The update on Triton's kernels: two launches for all tensors of a group, on a GPU."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
-from alphagrad.optim.layer_math import LayerMath
-from alphagrad.optim.multi_tensor import multi_tensor_alphagrad
+from alphagrad.optim.layer_math import LayerMath, Reduce
 from alphagrad.optim.rule import Rule
+from alphagrad.optim.triton_plan import DTYPES, Plan, make_plan
 
 if TYPE_CHECKING:
-    from alphagrad.optim.triton_kernels import Build, Numbers, Vectors
+    from alphagrad.optim.triton_kernels import Build
 
-_DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
-_PLAIN = (Tensor, torch.nn.Parameter)
-_LAST = (torch.channels_last, torch.channels_last_3d)
+logger = logging.getLogger(__name__)
 
-Kind = tuple[torch.dtype, torch.dtype, torch.dtype | None]
+WARPS = 8
 
 
 @cache
@@ -31,235 +32,227 @@ def is_installed() -> bool:
     return find_spec("triton") is not None
 
 
-def needs() -> str:
-    """Say what the kernels need, for an error's text."""
-    if not is_installed():
-        return "triton is not installed"
-    return (
-        "all tensors must be on one CUDA device, contiguous or channels_last, and of float32, "
-        "bfloat16 or float16"
-    )
-
-
-def can_run(*lists: Sequence[Tensor]) -> bool:
-    """Say whether the kernels take a group.
-
-    Args:
-        lists: parameters, gradients and, with momentum, buffers: only what is present.
-    """
-    lists = tuple(tensors for tensors in lists if tensors)
-    if not lists or not is_installed() or torch.compiler.is_compiling():
-        return False
-    device = lists[0][0].device
-    if device.type != ("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"):
-        return False
-    for tensors in lists:
-        for t in tensors:
-            # A subclass of Tensor may have no memory of its own.
-            if type(t) not in _PLAIN or t.dtype not in _DTYPES or t.device != device:
-                return False
-    return all(map(_lie_alike, zip(*lists, strict=True)))
-
-
-def _lie_alike(tensors: tuple[Tensor, ...]) -> bool:
-    """Say whether the tensors have equal entries in equal places, without gaps."""
-    for t in tensors:
-        if not t.is_contiguous():
-            break
-    else:
-        return True
-    return any(all(t.is_contiguous(memory_format=f) for t in tensors) for f in _LAST)
-
-
-def triton_alphagrad(
-    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], layers: LayerMath, rule: Rule
-) -> None:
-    """Update present, non-empty tensors in place, in Triton's kernels.
+def step(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    buffers: Sequence[Tensor | None],
+    *,
+    rule: Rule,
+    saturation: Tensor,
+    skipped: Tensor,
+    reduce: Reduce | None = None,
+) -> bool:
+    """Take the step of :func:`alphagrad.optim.alphagrad` if the kernels take the tensors.
 
     Stochastic rounding is seeded by a number that torch's generator of the device draws on the
     device, so ``torch.manual_seed`` rules it and a replayed CUDA graph draws anew.
 
     Args:
-        params: m tensors that :func:`can_run` accepts.
-        grads: their gradients.
-        buffers: v per tensor; empty without momentum.
-        layers: the vectors of the group.
+        params: n tensors.
+        grads: their gradients, None where missing.
+        buffers: v per tensor, None where the gradient is missing; empty without momentum.
         rule: the options.
+        saturation: float32 (n,), written.
+        skipped: int64 (3, n), added to.
+        reduce: sums a (k, n) matrix over the processes that hold parts of the tensors; None where
+            each tensor is whole (default: None).
+
+    Returns:
+        Whether it was taken; if not, nothing has changed.
     """
-    if not params:  # nothing to launch, but other ranks wait for this one's share of the sums
-        multi_tensor_alphagrad(params, grads, buffers, layers, rule)
-        return
-    layers.in_vectors = True
-    with torch.cuda.device_of(params[0]):  # type: ignore[no-untyped-call]
-        step = _Step(_plan(params, grads, buffers, layers), rule)
-        squares, counts = step.measure()
-        (scale,) = layers.scales([squares.sqrt()], [counts])
-        vectors, numbers = _vectors(scale, layers), step.numbers()
-        if rule.unit_rms:  # a layer's RMS must be known before its first entry moves
-            hits, powers = step.preview(vectors, numbers)
-            (factor,) = layers.record([hits], [powers])
-            step.update(vectors._replace(factor=factor.float()), numbers)
+    device = params[0].device
+    if torch.compiler.is_compiling() or reason_against(device) is not None:
+        return False
+    given = (rule.alpha, rule.beta, rule.mix, rule.grad_scale, rule.found_inf, saturation, skipped)
+    for tensor in given:
+        if isinstance(tensor, Tensor) and (tensor.device != device or not tensor.is_contiguous()):
+            return False
+    here = device.type == "cpu" or torch.cuda.current_device() == device.index
+    with nullcontext() if here else torch.cuda.device(device):
+        plan = make_plan(params, grads, buffers)
+        if plan is None:
+            return False
+        launches = _Launches(plan, rule, alone=reduce is None)
+        if reduce is None:
+            launches.measure(skipped)
+            if rule.unit_rms:  # a layer's RMS must be known before its first entry moves
+                launches.preview()
+            launches.update(saturation)
         else:
-            layers.record([step.update(vectors, numbers)])
+            layers = LayerMath(rule, grads, saturation, skipped, reduce)
+            _step_of_parts(launches, layers, plan.layout.work)
     # Autograd notices a write to a tensor that it saved only by the tensor's version.
-    torch.autograd.graph.increment_version([*params, *buffers])
+    increment_version([*params, *(b for b in buffers if b is not None)] if buffers else params)
+    return True
 
 
-def _vectors(scale: Tensor, layers: LayerMath) -> Vectors:
-    from alphagrad.optim.triton_kernels import Vectors
+def _step_of_parts(launches: _Launches, layers: LayerMath, work: Tensor) -> None:
+    """Take a step on this process's parts of tensors, with sums over all processes."""
+    scale, count, factor, hits, power = work.unbind()
+    layers.in_vectors = True
+    launches.measure(layers.skipped)
+    (found,) = layers.scales([scale.sqrt()], [count])
+    scale.copy_(found)
+    count.copy_(layers.live)
+    if layers.rule.unit_rms:
+        launches.preview()
+        (found,) = layers.record([hits], [power])
+        factor.copy_(found)
+        launches.update(layers.saturation)
+    else:
+        launches.update(layers.saturation)
+        layers.record([hits])
 
-    beta = layers.constants(layers.rule.beta)
-    mixing = layers.mixing()
-    return Vectors(
-        live=layers.live.float(),
-        scale=scale.float(),
-        beta=None if beta is None else beta[0].float(),
-        mix=None if mixing is None else mixing[0][0].float(),
-        rest=None if mixing is None else mixing[1][0].float(),
-        factor=None,
+
+@cache
+def reason_against(device: torch.device) -> str | None:
+    """Say why no kernel can run on a device; None if they can. The first call compiles one."""
+    if not is_installed():
+        return "triton is not installed"
+    if device.type != ("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"):
+        return "the kernels need all tensors on one CUDA device"
+    try:
+        _try(device)
+    except Exception as error:  # noqa: BLE001  (no C compiler, an old GPU: torch can do it all)
+        reason = f"triton cannot compile here: {type(error).__name__}: {error}"
+        logger.warning("AlphaGrad steps run in torch's own operations: %s", reason)
+        return reason
+    return None
+
+
+def _try(device: torch.device) -> None:
+    rule = Rule(
+        alpha=1.0,
+        beta=1.0,
+        mix=1.0,
+        lr=0.0,
+        momentum=0.0,
+        dampening=0.0,
+        nesterov=False,
+        weight_decay=0.0,
+        maximize=False,
+        eps=1e-8,
+        tau=2.5,
+        normalise=True,
+        pooled=False,
+        transform="tanh",
+        unit_rms=False,
+        stochastic_rounding=False,
+        grad_scale=None,
+        found_inf=None,
+        dtype=torch.float32,
+    )
+    one = torch.zeros(1, device=device)
+    plan = make_plan([one], [one], [])
+    assert plan is not None
+    launches = _Launches(plan, rule, alone=True)
+    launches.measure(torch.zeros(3, 1, dtype=torch.int64, device=device))
+    launches.update(one)
+
+
+def needs(device: torch.device) -> str:
+    """Say what the kernels need, for an error's text."""
+    return reason_against(device) or (
+        "all tensors must be on one CUDA device, contiguous or channels_last, and of float32, "
+        "bfloat16 or float16"
     )
 
 
-class _Plan(NamedTuple):
-    """Where the tensors are; see :mod:`alphagrad.optim.triton_kernels`."""
-
-    table: Tensor
-    owners: Tensor
-    kinds: tuple[Kind, ...]
-    aligned: bool
-
-
-class _Step:
+class _Launches:
     """The launches of one step."""
 
-    def __init__(self, plan: _Plan, rule: Rule) -> None:
-        import triton.language
-
+    def __init__(self, plan: Plan, rule: Rule, *, alone: bool) -> None:
         from alphagrad.optim import triton_kernels
 
-        self.plan, self.rule, self.kernels = plan, rule, triton_kernels
-        self.types = {None: None} | {
-            dtype: getattr(triton.language, name) for dtype, name in _DTYPES.items()
-        }
-
-    def numbers(self) -> Numbers:
-        """Give what all tensors share."""
-        rule, device = self.rule, self.plan.table.device
-        rate = torch.ones((), dtype=torch.float64, device=device) * rule.lr
-        return self.kernels.Numbers(
-            rates=torch.stack((rate, 1 - rate * rule.weight_decay)).float(),
-            seed=torch.randint(2**62, (1,), device=device) if rule.stochastic_rounding else None,
-            tau=rule.tau,
-            momentum=rule.momentum,
-            share=1 - rule.dampening,
+        self.kernels, self.plan, self.rule = triton_kernels, plan, rule
+        table = plan.table
+        lr = rule.lr
+        self.lr = float(lr) if not isinstance(lr, Tensor) or lr.device != table.device else lr
+        self.shape = (
+            rule.alpha if isinstance(rule.alpha, Tensor) else float(rule.alpha),
+            _unless_one(rule.beta),
+            _unless_one(rule.mix),
         )
-
-    def measure(self) -> Tensor:
-        """Give the sum of squares of g, and the number of non-zero entries, -1 where missing."""
-        parts = self._launch(self.kernels.measure, rows=2)
-        return self._total(parts, missing=(0.0, -1.0))
-
-    def preview(self, vectors: Vectors, numbers: Numbers) -> Tensor:
-        """Give the number of entries beyond τ, and the sum of squares of g'; move nothing."""
-        parts = self._launch(self.kernels.update, vectors, numbers, rows=2, moves=False)
-        return self._total(parts, missing=(0.0, 0.0))
-
-    def update(self, vectors: Vectors, numbers: Numbers) -> Tensor:
-        """Move the tensors; give the number of entries beyond τ."""
-        parts = self._launch(self.kernels.update, vectors, numbers, rows=1, moves=True)
-        return self._total(parts, missing=(0.0,))[0]
-
-    def _launch(self, kernel: Any, *args: Any, rows: int, **options: Any) -> Tensor:
-        """Run a kernel over all blocks; give what it wrote, ``rows`` numbers per block."""
-        plan, blocks = self.plan, len(self.plan.owners)
-        parts = torch.empty(rows, blocks, dtype=torch.float64, device=plan.table.device)
-        # Each launch passes over the blocks of other kinds; there is seldom more than one kind.
-        for i, kind in enumerate(plan.kinds):
-            build = self._build(kind)
-            kernel[(blocks,)](
-                plan.table, plan.owners, parts, i, *args, build=build, num_warps=8, **options
+        vectors = [isinstance(given, Tensor) for given in (*self.shape, self.lr)]
+        self.builds = [
+            _build(
+                kind,
+                nesterov=rule.nesterov,
+                sine=rule.transform == "sin",
+                normalise=rule.normalise,
+                maximize=rule.maximize,
+                aligned=plan.aligned,
+                pooled=rule.pooled and alone,
+                alone=alone,
+                alphas=vectors[0],
+                betas=vectors[1],
+                mixes=vectors[2],
+                rates=vectors[3],
             )
-        return parts
+            for kind in plan.kinds
+        ]
+        self.blocks, self.rows = plan.layout.owners.shape[0], table.shape[0]
 
-    def _total(self, parts: Tensor, missing: tuple[float, ...]) -> Tensor:
-        """Sum what was written, per tensor of the group."""
-        (rows, blocks), tensors = parts.shape, len(self.plan.table)
-        sums = parts.new_empty(rows, tensors)
-        self.kernels.total[(tensors,)](
-            self.plan.table, parts, sums, blocks, rows=rows, missing=missing
-        )
-        return sums
-
-    def _build(self, kind: Kind) -> Build:
-        param, grad, buffer = (self.types[dtype] for dtype in kind)
-        return self.kernels.Build(
-            param=param,
-            grad=grad,
-            buffer=buffer,
-            nesterov=self.rule.nesterov,
-            sine=self.rule.transform == "sin",
-            aligned=self.plan.aligned,
+    def measure(self, skipped: Tensor) -> None:
+        """Sum over each layer, and decide on its scale."""
+        rule, layout = self.rule, self.plan.layout
+        given = (float(rule.eps), rule.grad_scale, rule.found_inf)
+        self._launch(
+            self.kernels.measure,
+            (self.plan.table, layout.owners, layout.parts, layout.counters, layout.work),
+            (skipped, self.shape[0], *given),
         )
 
+    def preview(self) -> None:
+        """Sum the squares of g'."""
+        layout = self.plan.layout
+        self._launch(
+            self.kernels.preview,
+            (self.plan.table, layout.owners, layout.parts, layout.counters, layout.work),
+            (*self.shape, float(self.rule.tau)),
+        )
 
-def _plan(
-    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], layers: LayerMath
-) -> _Plan:
-    """Bring the tensors' addresses to the device, if they are not there already."""
-    kinds: dict[Kind, int] = {}
-    rows = [(0, 0, 0, 0, -1 if i in layers.missing else 0) for i in range(layers.n)]
-    for k, i in enumerate(layers.present):
-        p, g, b = params[k], grads[k], buffers[k] if buffers else None
-        kind = kinds.setdefault((p.dtype, g.dtype, None if b is None else b.dtype), len(kinds))
-        address = 0 if b is None else b.data_ptr()
-        rows[i] = (p.data_ptr(), g.data_ptr(), address, p.numel(), kind)
-    device, stream, capturing = params[0].device, 0, False
-    if device.type == "cuda":
-        stream = torch.cuda.current_stream().cuda_stream
-        capturing = torch.cuda.is_current_stream_capturing()
-    # A captured copy is written anew by each replay and belongs to the graph.
-    build = _tables.__wrapped__ if capturing else _tables
-    table, owners, aligned = build(tuple(rows), device, stream, capturing)
-    return _Plan(table, owners, tuple(kinds), aligned)
+    def update(self, saturation: Tensor) -> None:
+        """Move the tensors."""
+        rule, layout = self.rule, self.plan.layout
+        seed = None
+        if rule.stochastic_rounding:
+            seed = torch.randint(2**62, (1,), device=self.plan.table.device)
+        given = (rule.weight_decay, rule.momentum, 1 - rule.dampening, rule.tau)
+        numbers = (self.lr, *map(float, given))
+        self._launch(
+            self.kernels.update,
+            (self.plan.table, layout.owners, layout.counters, layout.work),
+            (saturation, *self.shape, *numbers, seed),
+            unit_rms=rule.unit_rms,
+        )
 
-
-# Addresses mostly repeat: those of parameters always, those of gradients when the allocator gives
-# the same places again. A table is used only on the stream that wrote it, and 32 of them serve
-# several groups and gradients that alternate between places.
-@lru_cache(maxsize=32)
-def _tables(
-    rows: tuple[tuple[int, ...], ...], device: torch.device, stream: int, capturing: bool
-) -> tuple[Tensor, Tensor, bool]:
-    """Give the kernels' table, the row that each block belongs to, and whether all is aligned."""
-    from alphagrad.optim.triton_kernels import BLOCK
-
-    numbers: list[int] = []
-    blocks, bits = 0, 0
-    for param, grad, buffer, size, kind in rows:
-        numbers += (param, grad, buffer, size, blocks, kind)
-        blocks += -(-size // BLOCK.value)
-        bits |= param | grad | buffer
-    table = _spelled(numbers, device) if capturing else _copied(numbers, device)
-    table = table.view(len(rows), -1)
-    counts = (table[:, 3] + (BLOCK.value - 1)) // BLOCK.value
-    # With the size given, this does not wait for the counts.
-    owners = torch.repeat_interleave(counts, output_size=blocks)
-    return table, owners, bits % 16 == 0
+    def _launch(self, kernel: Any, first: Any, rest: Any, **options: Any) -> None:
+        # Each launch passes over the blocks of other kinds; there is seldom more than one kind.
+        grid = (self.blocks,)
+        for kind, build in zip(self.plan.kinds, self.builds, strict=True):
+            kernel[grid](*first, self.rows, kind, *rest, build=build, num_warps=WARPS, **options)
 
 
-def _copied(numbers: list[int], device: torch.device) -> Tensor:
-    vector = torch.tensor(numbers, dtype=torch.int64)
-    if device.type != "cuda":
-        return vector
-    # torch keeps pinned memory from being used again until the copy is done.
-    return vector.pin_memory().to(device, non_blocking=True)
+def _unless_one(value: float | Tensor) -> float | Tensor | None:
+    """Give None for the number 1, which the compiled kernel then leaves out."""
+    if isinstance(value, Tensor):
+        return value
+    return None if value == 1.0 else float(value)
 
 
-def _spelled(numbers: list[int], device: torch.device) -> Tensor:
-    """Write numbers on the device as arguments of launches, which a CUDA graph keeps.
+@lru_cache(maxsize=256)
+def _build(kind: int, **options: Any) -> Build:
+    """Give what a kernel is compiled for; of a plan's kinds, each has its types."""
+    import triton.language
 
-    Of a copy a graph keeps only where it came from, and that memory would have to last as long.
-    """
-    vector = torch.zeros(len(numbers), dtype=torch.int64, device=device)
-    torch._foreach_add_(list(vector.unbind()), numbers)
-    return vector
+    from alphagrad.optim.triton_kernels import Build
+
+    places = (kind % 4, kind // 4 % 4, kind // 16)
+    types: list[Any] = [
+        getattr(triton.language, str(DTYPES[place]).removeprefix("torch."))
+        if place < len(DTYPES)
+        else None
+        for place in places
+    ]
+    return Build(*types, **options)

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -18,6 +13,7 @@ import pytest
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.settings import TunerSettings
+from tests.postgres import PostgresServer, find_program
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in trial processes; two cores are shared
 
@@ -45,30 +41,11 @@ def kernel() -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A private PostgreSQL cluster; yields the URL of its server, without a database."""
-    initdb = _postgres_program("initdb")
-    if initdb is None:
+    if find_program("initdb") is None:
         need("PostgreSQL")
         return
-    place = Path(tempfile.mkdtemp(prefix="alphagrad-pg-"))
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    as_user = {"user": user} if os.geteuid() == 0 else {}
-    shutil.chown(place, user)
-    port = _free_port()
-    control = str(initdb.with_name("pg_ctl"))
-    options = f"-p {port} -k {place} -c listen_addresses=127.0.0.1 -c fsync=off"
-    data = str(place / "data")
-    for command in (
-        [str(initdb), "-D", data, "-U", "alphagrad", "--auth=trust", "-E", "UTF8"],
-        [control, "-D", data, "-o", options, "-l", str(place / "log"), "-w", "start"],
-    ):
-        subprocess.run(command, check=True, cwd=place, stdout=subprocess.DEVNULL, **as_user)  # type: ignore[call-overload]
-    try:
-        yield f"postgresql://alphagrad@127.0.0.1:{port}"
-    finally:
-        stop = [control, "-D", data, "-m", "immediate", "-w", "stop"]
-        subprocess.run(stop, check=True, cwd=place, stdout=subprocess.DEVNULL, **as_user)  # type: ignore[call-overload]
-        shutil.rmtree(place)
+    with PostgresServer() as server:
+        yield server.url
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -118,17 +95,3 @@ def database(settings: TunerSettings) -> Iterator[Database]:
     migrate(opened)
     yield opened
     opened.dispose()
-
-
-def _postgres_program(name: str) -> Path | None:
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    if found := shutil.which(name):
-        folders.insert(0, Path(found).parent)
-    return next((folder / name for folder in folders if (folder / name).exists()), None)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from alphagrad.optim import AlphaGrad, triton_update
 from alphagrad.optim.multi_tensor import multi_tensor_alphagrad
 from alphagrad.optim.single_tensor import single_tensor_alphagrad
 from tests.optim.triton_checks import *  # noqa: F403
@@ -120,18 +121,60 @@ def test_a_replay_draws_anew() -> None:
     assert not torch.equal(*ends)
 
 
-def test_large_tensors() -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_large_tensors(pooled: bool) -> None:
     """Of more blocks than are added at a time, against the other path for GPUs."""
     torch.manual_seed(0)
     shapes = [(5000, 4001), (17,), (3, 70_001)]
     tensors = [[torch.randn(shape, device=DEVICE) for shape in shapes] for _ in range(3)]
-    group = Group(tensors[0], list(tensors[1]), tensors[2], {"momentum": 0.9, "alpha": 900.0})
+    group = Group(
+        tensors[0],
+        list(tensors[1]),
+        tensors[2],
+        {"momentum": 0.9, "alpha": 900.0, "pooled": pooled},
+    )
     expected = group.copy().step(multi_tensor_alphagrad)
     assert_same_step(group.step(), expected)
     again = group.copy().step()
     group.step()
     for a, b in zip(group.params, again.params, strict=True):
         assert torch.equal(a, b)
+
+
+def test_what_one_block_stored_the_last_one_reads() -> None:
+    """A thousand steps of many blocks give the same bits as often as they are taken."""
+    torch.manual_seed(0)
+    shapes = [(3000, 1000), (17,), (900, 1001), (1,)] * 3
+    grads = [torch.randn(shape, device=DEVICE) for shape in shapes]
+    ends = []
+    for _ in range(3):
+        params = [torch.zeros(shape, device=DEVICE) for shape in shapes]
+        group = Group(params, list(grads), [], {"alpha": 300.0, "unit_rms": True})
+        for _ in range(1000):
+            group.step()
+        ends.append([*params, group.saturation])
+    for end in ends[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
+
+
+def test_the_kernels_are_the_default_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what they do not take goes another way."""
+    taken = []
+    step = triton_update.step
+    monkeypatch.setattr(
+        triton_update,
+        "step",
+        lambda *args, **options: taken.append(step(*args, **options)) or taken[-1],
+    )
+    p = torch.zeros(5, device=DEVICE, requires_grad=True)
+    wide = torch.zeros(5, dtype=torch.float64, device=DEVICE, requires_grad=True)
+    for tensor in (p, wide):
+        tensor.grad = torch.ones_like(tensor)
+        AlphaGrad([tensor], lr=1.0, alpha=3.0).step()
+    assert taken == [True, False]
+    assert p.tolist() == pytest.approx(wide.tolist(), rel=1e-6)
+    with pytest.raises(RuntimeError, match="float32, bfloat16 or float16"):
+        AlphaGrad([wide], fused=True).step()
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no second GPU: it was not run on one")

@@ -9,7 +9,15 @@ from collections import deque
 from multiprocessing.connection import Connection
 from typing import NoReturn, Protocol
 
-from alphagrad.tuner.messages import FromTrial, KnobCommand, Report, ToTrial, Verdict
+from alphagrad.tuner.messages import (
+    FromTrial,
+    KnobCommand,
+    Report,
+    Sync,
+    Synced,
+    ToTrial,
+    Verdict,
+)
 
 EXIT_ORPHANED = 75  # EX_TEMPFAIL: the worker is gone, so nobody could record a result
 
@@ -26,6 +34,9 @@ class Channel(Protocol):
     def wait_for_verdict(self) -> bool:
         """Wait for the pruner's verdict on the latest report."""
 
+    def sync(self) -> bool:
+        """Wait until all that was sent is written; ``False`` if the worker has left before."""
+
 
 class NullChannel:
     """A line to nobody: for a task that runs without a study."""
@@ -39,6 +50,10 @@ class NullChannel:
     def wait_for_verdict(self) -> bool:
         """Nobody prunes."""
         return False
+
+    def sync(self) -> bool:
+        """There is nothing to write."""
+        return True
 
 
 class PipeChannel:
@@ -62,7 +77,7 @@ class PipeChannel:
         self.commands: deque[KnobCommand] = deque()
         self._connection = connection
         self._send_lock = threading.Lock()
-        self._reports = self._verdicts = 0
+        self._reports = self._verdicts = self._syncs = self._synced = 0
         self._prune = False
         self._arrived = threading.Condition()
         self._finished = self._gone = False
@@ -85,6 +100,14 @@ class PipeChannel:
             self._arrived.wait_for(lambda: self._gone or self._verdicts == self._reports)
             return self._gone or self._prune
 
+    def sync(self) -> bool:
+        """Wait until all that was sent is written; ``False`` if the worker has left before."""
+        self._syncs += 1
+        self.send(Sync())
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._gone or self._synced == self._syncs)
+            return self._synced == self._syncs
+
     def finish(self, message: FromTrial) -> None:
         """Send the last message; from now on a closed line is no reason to stop at once."""
         self._finished = True
@@ -101,6 +124,10 @@ class PipeChannel:
                 with self._arrived:
                     self._verdicts += 1
                     self._prune = message.prune
+                    self._arrived.notify_all()
+            elif isinstance(message, Synced):
+                with self._arrived:
+                    self._synced += 1
                     self._arrived.notify_all()
             else:
                 self.commands.append(message)

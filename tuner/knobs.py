@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.errors import ConflictError, FieldError, SpecError
+from alphagrad.tuner.errors import ConflictError, FieldError, SpecError, StaleFenceError
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
 from alphagrad.tuner.models import KnobRow, TrialRow
 
@@ -77,12 +77,25 @@ def open_commands(database: Database, trial_ids: Iterable[int]) -> list[tuple[in
         return [(row.trial_id, KnobCommand(row.id, row.layers, row.alpha, row.pin)) for row in rows]
 
 
-def record_answer(database: Database, answer: KnobAnswer) -> None:
-    """Write down what the trial did with a command."""
-    database.retry(
-        lambda session: session.execute(
+def record_answer(database: Database, answer: KnobAnswer, *, trial_id: int, fence: int) -> None:
+    """Write down what the trial did with a command; one that is answered already stays as it is.
+
+    Raises:
+        StaleFenceError: the lease was lost; the attempt that runs now answers.
+    """
+
+    def attempt(session: Session) -> None:
+        held = session.scalar(
+            select(TrialRow.id)
+            .where(TrialRow.id == trial_id, TrialRow.fence == fence, TrialRow.state == "RUNNING")
+            .with_for_update()
+        )
+        if held is None:
+            raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+        session.execute(
             update(KnobRow)
-            .where(KnobRow.id == answer.id)
+            .where(KnobRow.id == answer.id, KnobRow.trial_id == trial_id)
+            .where(KnobRow.state == "requested")
             .values(
                 state="applied" if answer.applied else "rejected",
                 step=answer.step,
@@ -90,7 +103,8 @@ def record_answer(database: Database, answer: KnobAnswer) -> None:
                 answered_at=db_now(),
             )
         )
-    )
+
+    database.retry(attempt)
 
 
 def reject_open_knobs(session: Session, trial_id: int) -> None:

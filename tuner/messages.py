@@ -109,5 +109,15 @@ class Finished:
     retryable: bool = True
 
 
-FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished
-ToTrial = Verdict | KnobCommand
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Trial to worker: say when all that was sent before is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Worker to trial: it is; each :class:`Sync` gets one, in their order."""
+
+
+FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | Sync
+ToTrial = Verdict | KnobCommand | Synced

@@ -18,6 +18,8 @@ from alphagrad.tuner.messages import (
     Layers,
     Metrics,
     Report,
+    Sync,
+    Synced,
     ToTrial,
     Trace,
     TrialRequest,
@@ -162,7 +164,13 @@ class RunningTrial:
                     self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
             case KnobAnswer():
-                knobs.record_answer(self._database, message)
+                knobs.record_answer(
+                    self._database, message, trial_id=self.id, fence=self.fence
+                )
+            case Sync():
+                # A checkpoint of an attempt that has lost its lease could be ahead of the reports.
+                leases.check(self._database, trial_id=self.id, fence=self.fence)
+                self._send(Synced())
             case Finished():
                 self._finish(message)
                 return True

@@ -151,6 +151,8 @@ class Trial:
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Store what the task needs to go on after a crash; the previous one is replaced.
 
+        Waits until the worker has written all that the trial reported and recorded before.
+
         Args:
             state: tensors, numbers, strings and lists or dicts of them: it is read back with
                 ``weights_only=True``.
@@ -159,7 +161,9 @@ class Trial:
             # What is stored must reach as far as the checkpoint, where a later attempt goes on.
             self._watcher.flush()
             self._metrics.flush()
-            self._checkpoints.save(state)
+            # If the worker is gone, what it did not write is computed again from the one before.
+            if self._channel.sync():
+                self._checkpoints.save(state)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The newest checkpoint of this trial, of this attempt or an earlier one, or ``None``."""

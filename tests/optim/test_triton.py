@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from alphagrad.optim import triton_update
+from alphagrad.optim import AlphaGrad, triton_plan, triton_update
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,18 +52,24 @@ def test_the_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
     # A block of 4096 entries of float32 is 4 times 16 bytes to each of 256 threads, of bfloat16 2.
     assert wide == {
         "measure": 4,
-        "total": 0,
+        "measure, all": 2,
         "plain": 12,
         "preview": 2,
-        "full": 10,
+        "all": 10,
+        "parts": 10,
         "unaligned": 0,
     }
 
 
 def test_without_a_gpu_the_kernels_do_not_run() -> None:
-    tensors = [torch.zeros(3)]
-    assert not triton_update.can_run(tensors, tensors)
-    assert "CUDA" in triton_update.needs() or "not installed" in triton_update.needs()
+    device = torch.device("cpu")
+    reason = triton_update.reason_against(device)
+    assert reason is not None
+    assert "CUDA" in reason or "not installed" in reason
+    p = torch.zeros(3, dtype=torch.float16, requires_grad=True)
+    p.grad = torch.ones_like(p)
+    with pytest.raises(RuntimeError, match=r"fused=True cannot run here: .*must be contiguous"):
+        AlphaGrad([p], fused=True).step()
 
 
 def test_alphagrad_does_without_triton() -> None:
@@ -72,8 +78,7 @@ def test_alphagrad_does_without_triton() -> None:
         "sys.modules['triton'] = None",
         "import torch",
         "from alphagrad.optim import AlphaGrad, triton_update",
-        "assert triton_update.needs() == 'triton is not installed'",
-        "assert not triton_update.can_run([torch.zeros(1)])",
+        "assert triton_update.needs(torch.device('cuda')) == 'triton is not installed'",
         "p = torch.zeros(3, requires_grad=True)",
         "p.grad = torch.ones(3)",
         "AlphaGrad([p], foreach=True).step()",
@@ -83,8 +88,7 @@ def test_alphagrad_does_without_triton() -> None:
 
 
 def test_a_table_is_the_same_when_it_is_written_for_a_graph() -> None:
-    numbers = [0, -1, 140_000_000_000_000, 2**62 + 1, 5, 4096]
+    numbers = torch.tensor([[0, -1, 140_000_000_000_000], [2**62 + 1, 5, 4096]])
     device = torch.device("cpu")
-    written = triton_update._spelled(numbers, device)
-    assert written.tolist() == numbers
-    assert torch.equal(written, triton_update._copied(numbers, device))
+    assert torch.equal(triton_plan._brought(numbers, device, capturing=True), numbers)
+    assert torch.equal(triton_plan._brought(numbers, device, capturing=False), numbers)

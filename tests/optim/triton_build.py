@@ -15,23 +15,46 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from alphagrad.optim import triton_kernels as kernels
+from alphagrad.optim.triton_update import WARPS
 
 FLOATS = torch.zeros(8)
 INTS = torch.zeros(8, dtype=torch.int64)
-PARTS = torch.zeros(8, dtype=torch.float64)
+OWNERS = torch.zeros(8, dtype=torch.int32)
+WORK = torch.zeros(8, dtype=torch.float64)
 
-PLAIN = kernels.Build(tl.float32, tl.float32, None, nesterov=False, sine=False, aligned=True)
-FULL = kernels.Build(tl.bfloat16, tl.bfloat16, tl.bfloat16, nesterov=True, sine=True, aligned=True)
-NONE = kernels.Vectors(FLOATS, FLOATS, None, None, None, None)
-ALL = kernels.Vectors(*(FLOATS,) * 6)
-
-
-def numbers(seed: torch.Tensor | None) -> kernels.Numbers:
-    return kernels.Numbers(FLOATS, seed, tau=2.5, momentum=0.9, share=1.0)
+PLAIN = kernels.Build(
+    tl.float32,
+    tl.float32,
+    None,
+    nesterov=False,
+    sine=False,
+    normalise=True,
+    maximize=False,
+    aligned=True,
+    pooled=False,
+    alone=True,
+    alphas=False,
+    betas=False,
+    mixes=False,
+    rates=False,
+)
+FULL = PLAIN._replace(
+    param=tl.bfloat16,
+    grad=tl.bfloat16,
+    buffer=tl.bfloat16,
+    nesterov=True,
+    sine=True,
+    maximize=True,
+    pooled=True,
+    alphas=True,
+    betas=True,
+    mixes=True,
+    rates=True,
+)
 
 
 def wide(kernel: Any, *args: Any, **options: Any) -> int:
-    compiled = kernel.warmup(*args, grid=(1,), **options)
+    compiled = kernel.warmup(*args, grid=(1,), num_warps=WARPS, **options)
     assert compiled.asm["cubin"]
     ptx: str = compiled.asm["ptx"]
     return ptx.count("ld.global.v4.b32") + ptx.count("st.global.v4.b32")
@@ -46,16 +69,33 @@ def main() -> None:
             get_current_stream=lambda device: 0,
         )
     )
-    grads, sums = (INTS, INTS, PARTS, 0), (INTS, PARTS, PARTS, 8)
-    plain, full = (*grads, NONE, numbers(None)), (*grads, ALL, numbers(INTS))
+    first = (INTS, OWNERS, WORK, INTS, WORK, 8, 0)
+    moved = (INTS, OWNERS, INTS, WORK, 8, 0, FLOATS)
+    numbers = (0.1, 0.9, 1.0, 2.5)
+    scaler = (INTS, FLOATS, 1e-8, FLOATS, FLOATS)
+    shape = (FLOATS, FLOATS, FLOATS)
+    update = (*moved, *shape, FLOATS, *numbers, INTS)
     scalar = FULL._replace(param=tl.float16, aligned=False)
+    parts = FULL._replace(pooled=False, alone=False)
     counts = {
-        "measure": wide(kernels.measure, *grads, build=PLAIN, num_warps=8),
-        "total": wide(kernels.total, *sums, rows=2, missing=(0.0, -1.0)),
-        "plain": wide(kernels.update, *plain, build=PLAIN, moves=True, num_warps=8),
-        "preview": wide(kernels.update, *full, build=FULL, moves=False, num_warps=8),
-        "full": wide(kernels.update, *full, build=FULL, moves=True, num_warps=8),
-        "unaligned": wide(kernels.update, *full, build=scalar, moves=True, num_warps=8),
+        "measure": wide(kernels.measure, *first, INTS, 1.0, 0.0, None, None, build=PLAIN),
+        "measure, all": wide(kernels.measure, *first, *scaler, build=FULL),
+        "plain": wide(
+            kernels.update,
+            *moved,
+            1.0,
+            None,
+            None,
+            0.1,
+            *numbers,
+            None,
+            build=PLAIN,
+            unit_rms=False,
+        ),
+        "preview": wide(kernels.preview, *first, *shape, 2.5, build=FULL),
+        "all": wide(kernels.update, *update, build=FULL, unit_rms=True),
+        "parts": wide(kernels.update, *update, build=parts, unit_rms=True),
+        "unaligned": wide(kernels.update, *update, build=scalar, unit_rms=True),
     }
     print(json.dumps(counts))  # noqa: T201
 

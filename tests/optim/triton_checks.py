@@ -17,11 +17,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from alphagrad.optim import triton_update
+from alphagrad.optim import native, triton_plan, triton_update
 from alphagrad.optim.layer_math import LayerMath, Reduce
 from alphagrad.optim.rule import Rule, working_dtype
 from alphagrad.optim.single_tensor import single_tensor_alphagrad
-from alphagrad.optim.triton_update import can_run, triton_alphagrad
+from alphagrad.optim.triton_plan import find_rows
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 DEFAULTS: dict[str, Any] = {
@@ -67,14 +67,25 @@ class Group:
         copies = [[t.clone() for t in tensors] for tensors in (self.params, self.buffers)]
         return Group(copies[0], self.grads, copies[1], self.options, self.reduce)
 
-    def step(self, update: Update = triton_alphagrad) -> Group:
+    def step(self, update: Update | None = None) -> Group:
+        """Step in Triton, or by another path."""
         options = DEFAULTS | self.options
         rule = Rule(**options, dtype=working_dtype(self.params))
+        if update is None:
+            assert triton_update.step(
+                self.params,
+                self.grads,
+                self.buffers if rule.momentum else [],
+                rule=rule,
+                saturation=self.saturation,
+                skipped=self.skipped,
+                reduce=self.reduce,
+            )
+            return self
         layers = LayerMath(rule, self.grads, self.saturation, self.skipped, self.reduce)
         params = [self.params[i] for i in layers.present]
         grads = [g for g in self.grads if g is not None and g.numel()]
         buffers = [self.buffers[i] for i in layers.present] if rule.momentum else []
-        assert can_run(params, grads, buffers)
         update(params, grads, buffers, layers, rule)
         return self
 
@@ -238,9 +249,8 @@ def test_a_rank_without_entries_takes_part_in_the_sums() -> None:
         calls.append(rows)
         return rows + 1.0
 
-    rule = Rule(**DEFAULTS, dtype=F32)
-    layers = LayerMath(rule, group.grads, group.saturation, group.skipped, reduce)
-    triton_alphagrad([], [], [], layers, rule)
+    group.reduce = reduce
+    group.step()
     assert len(calls) == 2
 
 
@@ -294,31 +304,27 @@ def test_the_same_step_gives_the_same_bits() -> None:
 
 
 def test_any_number_of_blocks_is_added() -> None:
-    from alphagrad.optim import triton_kernels as kernels
-
-    sizes = [5_000_000, 1, 0, 4096 * 1024 + 1]
-    counts = [-(-size // kernels.BLOCK.value) for size in sizes]
-    rows = [[0, 0, 0, size, sum(counts[:i]), -(i == 2)] for i, size in enumerate(sizes)]
-    table = torch.tensor(rows, device=DEVICE)
-    parts = torch.rand(2, sum(counts), dtype=torch.float64, device=DEVICE)
-    sums = torch.empty(2, 4, dtype=torch.float64, device=DEVICE)
-    kernels.total[(4,)](table, parts, sums, sum(counts), rows=2, missing=(0.0, -1.0))
-    expected = torch.stack([part.sum(1) for part in torch.split(parts, counts, 1)], 1)
-    expected[1, 2] = -1.0
-    torch.testing.assert_close(sums, expected, rtol=1e-12, atol=0.0)
+    torch.manual_seed(0)
+    sizes = [5000, 4096 * 1024 + 1, 0]
+    tensors = [[torch.randn(size, device=DEVICE) for size in sizes] for _ in range(2)]
+    group = Group(tensors[0], list(tensors[1]), [], {"alpha": 3000.0})
+    expected = group.copy().step(single_tensor_alphagrad)
+    assert_same_step(group.step(), expected)
+    assert 0.0 < group.saturation[1].item() < 1.0
 
 
 def test_addresses_are_brought_to_the_device_once() -> None:
     group = make_group({})
     group.step()
-    before = triton_update._tables.cache_info()
+    before = triton_plan._plan.cache_info(), triton_plan._layout.cache_info()
     group.step()
-    assert triton_update._tables.cache_info().misses == before.misses
+    assert triton_plan._plan.cache_info().misses == before[0].misses
     group.grads[1] = torch.ones(5, device=DEVICE)
     expected = group.copy().step(single_tensor_alphagrad)
     group.skipped.zero_()
     assert_same_step(group.step(), expected)
-    assert triton_update._tables.cache_info().misses == before.misses + 1
+    assert triton_plan._plan.cache_info().misses == before[0].misses + 1
+    assert triton_plan._layout.cache_info().misses == before[1].misses
 
 
 # Parameter and step, both in what the type holds or below it.
@@ -375,20 +381,38 @@ class Subclass(Tensor):
     """A tensor of which nothing is known."""
 
 
-def lists_of(*tensors: Tensor) -> Sequence[list[Tensor]]:
-    return [[t.to(DEVICE)] for t in tensors]
+def can_run(
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    buffers: Sequence[Tensor | None] = (),
+) -> bool:
+    """What the native extension says, which Python must say too."""
+    device = torch.device(DEVICE, 0) if DEVICE == "cuda" else torch.device(DEVICE)
+    found = find_rows(params, grads, buffers, device)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "is_built", lambda: False)
+        assert find_rows(params, grads, buffers, device) == found
+    return found is not None
 
 
 def test_what_the_kernels_do_not_take() -> None:
-    square = torch.zeros(4, 4)
-    image = torch.zeros(2, 3, 4, 5)
+    square = torch.zeros(4, 4, device=DEVICE)
+    image = torch.zeros(2, 3, 4, 5, device=DEVICE)
     last = image.to(memory_format=torch.channels_last)
-    assert can_run(*lists_of(square, square.to(BF16)), [])
-    assert can_run(*lists_of(last, last))
-    assert not can_run([], [])
-    assert not can_run(*lists_of(last, image))
-    assert not can_run(*lists_of(square.double(), square.double()))
-    assert not can_run(*lists_of(square[:, ::2], square[:, ::2]))
-    assert not can_run(*lists_of(square.as_subclass(Subclass), square))
+    solid = torch.zeros(2, 3, 4, 5, 6, device=DEVICE)
+    last_3d = solid.to(memory_format=torch.channels_last_3d)
+    assert can_run([square], [square.to(BF16)])
+    assert can_run([square, image], [None, image])
+    assert can_run([last], [last], [last.half()])
+    assert can_run([last_3d], [last_3d])
+    assert not can_run([last], [image])
+    assert not can_run([solid], [last_3d])
+    assert not can_run([square], [square], [square[0]])
+    assert not can_run([square.double()], [square.double()])
+    assert not can_run([square[:, ::2]], [square[:, ::2]])
+    assert not can_run([square.as_subclass(Subclass)], [square])
     assert not can_run([square.to("meta")], [square.to("meta")])
-    assert not can_run([square.to(DEVICE)], [square.to("meta")])
+    assert not can_run([square], [square.to("meta")])
+    assert not can_run(
+        [square[0, 0]], [torch.zeros((), dtype=torch.cfloat, device=DEVICE).conj().imag]
+    )

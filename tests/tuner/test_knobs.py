@@ -6,7 +6,7 @@ import pytest
 
 from alphagrad.tuner import leases, results
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.errors import ConflictError, SpecError
+from alphagrad.tuner.errors import ConflictError, SpecError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, open_commands, record_answer, request_knob
 from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
@@ -35,8 +35,10 @@ def test_a_request_waits_for_its_answer(database: Database, running: Claim) -> N
         (trial.id, KnobCommand(second.id, "*", None, False)),
     ]
     assert open_commands(database, [trial.id + 1]) == []
-    record_answer(database, KnobAnswer(id=first.id, applied=True, step=12))
-    record_answer(database, KnobAnswer(id=second.id, applied=False, step=13, reason="why not"))
+    held = {"trial_id": trial.id, "fence": running.fence}
+    record_answer(database, KnobAnswer(id=first.id, applied=True, step=12), **held)
+    no = KnobAnswer(id=second.id, applied=False, step=13, reason="why not")
+    record_answer(database, no, **held)
     assert states(database, trial.id) == [("applied", 12, None), ("rejected", 13, "why not")]
     assert open_commands(database, [trial.id]) == []
     answered = list_knobs(database, trial.id)[0].answered_at
@@ -65,7 +67,8 @@ def test_a_trial_that_does_not_run_takes_no_requests(database: Database, running
 def test_what_is_open_at_the_end_is_rejected(database: Database, running: Claim) -> None:
     trial = running.trial
     done = request_knob(database, trial, alpha=1.0)
-    record_answer(database, KnobAnswer(id=done.id, applied=True, step=1))
+    answer = KnobAnswer(id=done.id, applied=True, step=1)
+    record_answer(database, answer, trial_id=trial.id, fence=running.fence)
     request_knob(database, trial, alpha=2.0)
     other = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     assert other is not None
@@ -84,3 +87,22 @@ def test_an_open_request_outlives_a_lost_worker(database: Database, running: Cla
     knob = request_knob(database, running.trial, alpha=2.0)
     leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
     assert [command.id for _, command in open_commands(database, [running.trial.id])] == [knob.id]
+
+
+def test_the_answer_of_an_attempt_that_lost_its_lease_is_refused(
+    database: Database, running: Claim
+) -> None:
+    trial = running.trial
+    knob = request_knob(database, trial, alpha=2.0)
+    leases.give_back(database, trial_id=trial.id, fence=running.fence)
+    again = leases.claim(database, worker="other", lease_seconds=60, tasks=["digits"])
+    assert again is not None
+    answer = KnobAnswer(id=knob.id, applied=True, step=3)
+    with pytest.raises(StaleFenceError, match="fence 1 is lost"):
+        record_answer(database, answer, trial_id=trial.id, fence=running.fence)
+    assert states(database, trial.id) == [("requested", None, None)]
+    record_answer(database, answer, trial_id=trial.id, fence=again.fence)
+    # The answer that was lost on its way back, or a second one, changes nothing.
+    second = KnobAnswer(id=knob.id, applied=False, step=4)
+    record_answer(database, second, trial_id=trial.id, fence=again.fence)
+    assert states(database, trial.id) == [("applied", 3, None)]

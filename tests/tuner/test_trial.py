@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -23,7 +24,10 @@ from alphagrad.tuner.messages import (
     KnobAnswer,
     KnobCommand,
     Layers,
+    Metrics,
     Report,
+    Sync,
+    Synced,
     Trace,
     Verdict,
 )
@@ -102,6 +106,39 @@ def test_a_step_reported_again_is_judged_again(
     trial.report(-1.0, step=1)
     ours.send(Verdict(prune=True))
     assert trial.should_prune()
+
+
+def test_a_checkpoint_waits_until_all_before_it_is_written(
+    line: tuple[PipeChannel, Connection[Any, Any]], tmp_path: Path, until: Callable[..., object]
+) -> None:
+    channel, ours = line
+    store = CheckpointStore(tmp_path, fence=1)
+    trial = Trial(params={}, channel=channel, checkpoints=store)
+    trial.report(1.0, step=1)
+    trial.record({"a": 2.0}, step=1)
+    saving = threading.Thread(target=trial.save_checkpoint, args=({"step": 1},))
+    saving.start()
+    sent: list[Any] = []
+    until(lambda: sent.extend(received(ours)) or Sync() in sent)
+    assert [type(message) for message in sent] == [Report, Metrics, Sync]
+    assert store.load() is None
+    ours.send(Synced())
+    saving.join()
+    assert store.load() == {"step": 1}
+
+
+def test_no_checkpoint_is_ahead_of_what_a_lost_worker_wrote(tmp_path: Path) -> None:
+    ours, theirs = Pipe()
+    company: list[PipeChannel] = []
+    other, _ = Pipe()
+    PipeChannel(other, company=company)  # another trial of the process, else it would end here
+    store = CheckpointStore(tmp_path, fence=1)
+    channel = PipeChannel(theirs, company=company)
+    ours.close()
+    Trial(params={}, channel=channel, checkpoints=store).save_checkpoint({"step": 1})
+    assert store.load() is None
+    for one in company:
+        one.finish(Finished(state="COMPLETE"))
 
 
 def optimizer(*names: str) -> AlphaGrad:

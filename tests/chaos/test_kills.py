@@ -1,0 +1,23 @@
+"""Workers, trials, supervisors and servers killed at random moments: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.chaos.books import Books
+from tests.chaos.conftest import Record, Scale
+from tests.chaos.service import Place
+from tests.chaos.storm import storm
+
+
+@pytest.mark.timeout(1800)
+def test_sigkill_at_random_moments(
+    place: Place, books: Books, scale: Scale, record: Record
+) -> None:
+    seed = int(os.environ.get("CHAOS_SEED", "1"))
+    print(f"CHAOS_SEED={seed}")  # noqa: T201
+    done = storm(place, books, kills=scale(int(os.environ.get("K", "8")), 260), seed=seed)
+    counts = books.check()
+    record(f"SIGKILLs, {books.database.url.get_backend_name()}", **done, **counts)

@@ -1,0 +1,159 @@
+"""A database that goes away, a lock that stays, clocks that differ: studies go on by themselves."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from alphagrad.tuner.attempts import list_attempts
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.study_store import list_trials
+from tests.chaos.books import Books
+from tests.chaos.conftest import Record, Scale
+from tests.chaos.outage import at_work, ends, status_while_away
+from tests.chaos.service import Place
+from tests.conftest import need
+from tests.postgres import PostgresServer, find_program
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for this test alone."""
+    if find_program("initdb") is None:
+        need("PostgreSQL")
+    with PostgresServer() as server:
+        with psycopg.connect(f"{server.url}/postgres", autocommit=True) as connection:
+            connection.execute("CREATE DATABASE chaos")
+        yield server
+
+
+@pytest.mark.timeout(900)
+def test_a_postgresql_server_that_restarts(
+    server: PostgresServer, tmp_path: Path, scale: Scale, record: Record
+) -> None:
+    database = Database(f"{server.url}/chaos")
+    migrate(database)
+    place = Place(tmp_path, f"{server.url}/chaos")
+    books = Books(database, place.journal)
+    restarts, chance = scale(2, 20), random.Random(1)
+    try:
+        at_work(place, books, n_trials=10 * restarts)
+        for number in range(restarts):
+            server.stop("immediate" if number % 2 == 0 else "fast")
+            assert status_while_away(place) == {503}
+            time.sleep(chance.uniform(0.0, 2 * place.lease))  # a lease may run out meanwhile
+            server.start()
+            time.sleep(chance.uniform(0.5, 3.0))
+        ends(books, seconds=120)
+        assert place.mend() == 0  # nobody had to be started again
+        assert "the database is away, trying again" in place.log
+        record("PostgreSQL restarts in mid-study", restarts=restarts, **books.check())
+    finally:
+        place.kill_all()
+        database.dispose()
+
+
+LOCK = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.execute("ROLLBACK")
+"""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.timeout(300)
+def test_a_lock_that_another_process_holds(
+    place: Place, books: Books, scale: Scale, record: Record
+) -> None:
+    seconds = scale(4, 30)
+    at_work(place, books, n_trials=20)
+    path = books.database.url.database
+    command = [sys.executable, "-c", LOCK, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        client = place.client()
+        assert client is not None
+        with client:
+            assert client.get("/v1/studies/s").status_code == 200  # readers do not wait
+        before = books.look()
+        time.sleep(seconds / 2)
+        assert books.look() == before  # nothing can be written
+        assert holder.wait(60) == 0
+    ends(books, seconds=60)
+    assert place.mend() == 0
+    record("a SQLite lock in mid-study", held=f"{seconds} s", **books.check())
+
+
+SKEW = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(clock, now);
+    const char *skew = getenv("CHAOS_SKEW");
+    if (!failed && skew && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+        now->tv_sec += atol(skew);
+    return failed;
+}
+"""
+
+
+@pytest.fixture
+def skewed(tmp_path: Path) -> Callable[[int], dict[str, str]]:
+    """Environments whose processes have clocks that are so many seconds ahead.
+
+    SQLite asks another function of the C library, so its clock, like a server's, is as before.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        need("a C compiler")
+    source, library = tmp_path / "skew.c", tmp_path / "skew.so"
+    source.write_text(SKEW)
+    subprocess.run([str(compiler), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    told = "import time; print(time.time())"
+    make = lambda skew: {"LD_PRELOAD": str(library), "CHAOS_SKEW": str(skew)}  # noqa: E731
+    shown = subprocess.run(
+        [sys.executable, "-c", told], env=os.environ | make(3600), capture_output=True, check=True
+    )
+    assert float(shown.stdout) - time.time() == pytest.approx(3600, abs=60)
+    return make
+
+
+@pytest.mark.timeout(300)
+def test_workers_whose_clocks_differ_by_two_hours(
+    place: Place,
+    books: Books,
+    skewed: Callable[[int], dict[str, str]],
+    scale: Scale,
+    record: Record,
+) -> None:
+    place.lease = 5.0
+    place.start("one", **skewed(3600))
+    place.start("two", **skewed(-3600))
+    n_trials = scale(8, 60)
+    at_work(place, books, n_trials=n_trials, pause=0.3)
+    ends(books, seconds=200)
+    trials = list_trials(books.database, "s", limit=1000)
+    attempts = [one for trial in trials for one in list_attempts(books.database, trial.id)]
+    assert len({one.worker for one in attempts}) == 2
+    assert {one.outcome for one in attempts} <= {"COMPLETE", "PRUNED"}  # no attempt was LOST
+    kind = books.database.url.get_backend_name()
+    record(f"clocks ± 1 h, {kind}", **books.check(), reaps=len(attempts) - n_trials)

@@ -35,7 +35,9 @@ def draw(rows: list[dict[str, Any]], machine: dict[str, Any], file: Path) -> Non
         axes.set_axis_off()
     figure.suptitle("Time of a step as a multiple of torch's fused Adam: left is faster", size=17)
     bars = ", ".join(map(str, threads))
-    where = f"{machine['cpu']}, torch {machine['torch']}, float32, threads: {bars}"
+    where = (
+        f"{machine.get('gpu', machine['cpu'])}, torch {machine['torch']}, float32, threads: {bars}"
+    )
     if len(threads) > 1:
         where += " (from top to bottom)"
     figure.supxlabel(where, size=12, color=MUTED)

@@ -66,7 +66,7 @@ def timed(step: Callable[[], object], seconds: float, device: str) -> float:
 
 
 def streamer(moved: int, device: str) -> Callable[[], None]:
-    """An ``add_`` that moves so many bytes on a device: it reads two tensors and writes one of them back.
+    """An ``add_`` that moves so many bytes: it reads two tensors and writes one of them back.
 
     A ``copy_`` would not do: the processor reads the target's cache lines before it overwrites
     them, so that a copy moves half again as many bytes as one counts.

@@ -66,9 +66,10 @@ class AlphaGrad(Optimizer, Knob):
         stochastic_rounding: round bfloat16 and float16 parameters up or down at random, so that
             steps too small for them count in the mean (default: False).
         maximize: ascend (default: False).
-        foreach: use ``torch._foreach_*``; None means on CUDA only (default: None).
-        fused: use the native CPU kernel, or Triton on a GPU; None means the CPU kernel where it was
-            built and takes the tensors, and ``foreach`` is None (default: None).
+        foreach: use ``torch._foreach_*``; None means on CUDA only, where ``fused`` cannot run
+            (default: None).
+        fused: use the native CPU kernel, or Triton's on CUDA; None means where they take the
+            tensors, and ``foreach`` is None (default: None).
         capturable: keep α, β and λ in vectors always, so that a recorded CUDA graph or a graph of
             torch.compile sees each change (default: False).
         differentiable: let autograd see the step, with ``foreach`` and ``fused`` off
@@ -244,9 +245,9 @@ class AlphaGrad(Optimizer, Knob):
         for group in self.param_groups:
             if group["params"]:
                 self._step_group(group, rehearsed)
-        self.rehearsed = rehearsed
-        if not rehearsed:
-            self.stepped = True
+        if not is_compiling():  # a compiled step does not keep what it writes here
+            self.rehearsed = rehearsed
+            self.stepped = self.stepped or not rehearsed
         return loss
 
     def _step_group(self, group: dict[str, Any], rehearsed: bool) -> None:

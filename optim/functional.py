@@ -74,9 +74,10 @@ def alphagrad(
         unit_rms: divide g' by its RMS over the non-zero entries (default: False).
         stochastic_rounding: round parameters of 16 bits at random (default: False).
         maximize: ascend (default: False).
-        foreach: run on ``torch._foreach_*``; None means on CUDA only (default: None).
-        fused: run in the native CPU kernel, or in Triton on a GPU; None means the CPU kernel where
-            it was built and takes the tensors, unless ``foreach`` is given (default: None).
+        foreach: run on ``torch._foreach_*``; None means on CUDA only, where ``fused`` cannot run
+            (default: None).
+        fused: run in the native CPU kernel, or in Triton's on CUDA; None means where they take the
+            tensors, unless ``foreach`` is given (default: None).
         differentiable: let autograd see the step, on the loop (default: False).
         grad_scale: what a GradScaler multiplied the gradients by (default: None).
         found_inf: not 0 where the GradScaler saw a non-finite gradient: nothing changes then but

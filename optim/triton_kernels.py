@@ -36,6 +36,7 @@ class Build(NamedTuple):
         pooled: whether the tensors are one layer.
         alone: whether this process has every entry. If not, sums are left in ``work``, and scale,
             count and factor are read from there.
+        unit_rms: whether g' is divided by its RMS.
         alphas: whether α is a vector, and not one number for all tensors.
         betas: whether β is.
         mixes: whether λ is.
@@ -52,6 +53,7 @@ class Build(NamedTuple):
     aligned: bool
     pooled: bool
     alone: bool
+    unit_rms: bool
     alphas: bool
     betas: bool
     mixes: bool
@@ -133,7 +135,12 @@ def _decide(
     tl.store(place, tl.load(place) + 1, mask=(live == 0) & good)
 
 
-@triton.jit(do_not_specialize=["kind", "rows"])
+# What a caller gives may lie at any address, so that one compiled kernel serves all.
+_GIVEN = ["rows", "kind", "skipped", "saturation", "alpha", "beta", "mix", "lr"]
+_GIVEN += ["grad_scale", "found_inf"]
+
+
+@triton.jit(do_not_specialize=_GIVEN)
 def measure(
     table: tl.tensor,
     owners: tl.tensor,
@@ -237,7 +244,7 @@ def _move(
     tl.store(place, rounded(p, noise, build.param), mask=mask)
 
 
-@triton.jit(do_not_specialize=["kind", "rows"])
+@triton.jit(do_not_specialize=_GIVEN)
 def preview(
     table: tl.tensor,
     owners: tl.tensor,
@@ -287,7 +294,7 @@ def preview(
                 tl.store(work + HITS * rows + row, total)
 
 
-@triton.jit(do_not_specialize=["kind", "rows"])
+@triton.jit(do_not_specialize=_GIVEN)
 def update(
     table: tl.tensor,
     owners: tl.tensor,
@@ -306,7 +313,6 @@ def update(
     tau: tl.tensor,
     seed: tl.tensor,
     build: tl.constexpr,
-    unit_rms: tl.constexpr,
 ) -> None:
     """Move parameters and momentum, and write each layer's saturation."""
     block = tl.program_id(0)
@@ -325,7 +331,7 @@ def update(
             noise = tl.randint(tl.load(seed), counter, 7).to(tl.uint32, bitcast=True)
         rate = number(lr, 0, build.rates)
         keep = 1.0 - rate * weight_decay
-        factor = tl.load(work + FACTOR * rows + row).to(tl.float32) if unit_rms else 1.0
+        factor = tl.load(work + FACTOR * rows + row).to(tl.float32) if build.unit_rms else 1.0
         scale = work + SCALE * rows + row
         if start + BLOCK <= n:
             mask = inside(at, n, True)

@@ -184,6 +184,7 @@ class _Launches:
                 aligned=plan.aligned,
                 pooled=rule.pooled and alone,
                 alone=alone,
+                unit_rms=rule.unit_rms,
                 alphas=vectors[0],
                 betas=vectors[1],
                 mixes=vectors[2],
@@ -191,6 +192,7 @@ class _Launches:
             )
             for kind in plan.kinds
         ]
+        self.device = table.device.index
         self.blocks, self.rows = plan.layout.owners.shape[0], table.shape[0]
 
     def measure(self, skipped: Tensor) -> None:
@@ -224,14 +226,24 @@ class _Launches:
             self.kernels.update,
             (self.plan.table, layout.owners, layout.counters, layout.work),
             (saturation, *self.shape, *numbers, seed),
-            unit_rms=rule.unit_rms,
         )
 
-    def _launch(self, kernel: Any, first: Any, rest: Any, **options: Any) -> None:
+    def _launch(self, kernel: Any, fixed: Sequence[Tensor], given: Sequence[Any]) -> None:
+        types = [x.dtype if isinstance(x, Tensor) else type(x) for x in given]
         # Each launch passes over the blocks of other kinds; there is seldom more than one kind.
-        grid = (self.blocks,)
         for kind, build in zip(self.plan.kinds, self.builds, strict=True):
-            kernel[grid](*first, self.rows, kind, *rest, build=build, num_warps=WARPS, **options)
+            args = (*fixed, self.rows, kind, *given, build)
+            key = (kernel.__name__, self.device, build, *types)
+            compiled = _compiled.get(key)
+            if compiled is not None:
+                compiled[self.blocks, 1, 1](*args)
+            else:
+                _compiled[key] = kernel[self.blocks, 1, 1](*args, num_warps=WARPS)
+
+
+# Triton looks for what it compiled by every argument; knowing which it is halves a launch. Its
+# interpreter compiles nothing.
+_compiled: dict[tuple[Any, ...], Any] = {}
 
 
 def _unless_one(value: float | Tensor) -> float | Tensor | None:

@@ -6,31 +6,20 @@ Runs what the interpreter runs, compiled, and what only a GPU can show.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import torch
 
-from alphagrad.optim import AlphaGrad, triton_update
+from alphagrad.optim import AlphaGrad, triton_plan
 from alphagrad.optim.multi_tensor import multi_tensor_alphagrad
 from alphagrad.optim.single_tensor import single_tensor_alphagrad
 from tests.optim.triton_checks import *  # noqa: F403
 from tests.optim.triton_checks import DEVICE, Group, assert_same_step, make_group
+from tests_gpu.waiting import no_waiting
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU: the Triton path was not run on one"
 )
-
-
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Let every operation fail that waits for the device."""
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("options", [{}, {"unit_rms": True, "momentum": 0.9, "mix": 0.5}])
@@ -134,7 +123,7 @@ def test_large_tensors(pooled: bool) -> None:
         {"momentum": 0.9, "alpha": 900.0, "pooled": pooled},
     )
     expected = group.copy().step(multi_tensor_alphagrad)
-    assert_same_step(group.step(), expected)
+    assert_same_step(group.step(), expected, slack=3.0)  # the worst of 20 million entries
     again = group.copy().step()
     group.step()
     for a, b in zip(group.params, again.params, strict=True):
@@ -157,21 +146,23 @@ def test_what_one_block_stored_the_last_one_reads() -> None:
         assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
 
 
-def test_the_kernels_are_the_default_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def plans() -> int:
+    """How often a step was planned for the kernels."""
+    info = triton_plan._plan.cache_info()
+    return info.hits + info.misses
+
+
+def test_the_kernels_are_the_default_on_a_gpu() -> None:
     """And what they do not take goes another way."""
-    taken = []
-    step = triton_update.step
-    monkeypatch.setattr(
-        triton_update,
-        "step",
-        lambda *args, **options: taken.append(step(*args, **options)) or taken[-1],
-    )
     p = torch.zeros(5, device=DEVICE, requires_grad=True)
     wide = torch.zeros(5, dtype=torch.float64, device=DEVICE, requires_grad=True)
+    counts = []
     for tensor in (p, wide):
         tensor.grad = torch.ones_like(tensor)
+        before = plans()
         AlphaGrad([tensor], lr=1.0, alpha=3.0).step()
-    assert taken == [True, False]
+        counts.append(plans() - before)
+    assert counts == [1, 0]
     assert p.tolist() == pytest.approx(wide.tolist(), rel=1e-6)
     with pytest.raises(RuntimeError, match="float32, bfloat16 or float16"):
         AlphaGrad([wide], fused=True).step()

@@ -33,6 +33,7 @@ PLAIN = kernels.Build(
     aligned=True,
     pooled=False,
     alone=True,
+    unit_rms=False,
     alphas=False,
     betas=False,
     mixes=False,
@@ -46,6 +47,7 @@ FULL = PLAIN._replace(
     sine=True,
     maximize=True,
     pooled=True,
+    unit_rms=True,
     alphas=True,
     betas=True,
     mixes=True,
@@ -80,22 +82,11 @@ def main() -> None:
     counts = {
         "measure": wide(kernels.measure, *first, INTS, 1.0, 0.0, None, None, build=PLAIN),
         "measure, all": wide(kernels.measure, *first, *scaler, build=FULL),
-        "plain": wide(
-            kernels.update,
-            *moved,
-            1.0,
-            None,
-            None,
-            0.1,
-            *numbers,
-            None,
-            build=PLAIN,
-            unit_rms=False,
-        ),
+        "plain": wide(kernels.update, *moved, 1.0, None, None, 0.1, *numbers, None, build=PLAIN),
         "preview": wide(kernels.preview, *first, *shape, 2.5, build=FULL),
-        "all": wide(kernels.update, *update, build=FULL, unit_rms=True),
-        "parts": wide(kernels.update, *update, build=parts, unit_rms=True),
-        "unaligned": wide(kernels.update, *update, build=scalar, unit_rms=True),
+        "all": wide(kernels.update, *update, build=FULL),
+        "parts": wide(kernels.update, *update, build=parts),
+        "unaligned": wide(kernels.update, *update, build=scalar),
     }
     print(json.dumps(counts))  # noqa: T201
 

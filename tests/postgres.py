@@ -25,12 +25,13 @@ class PostgresServer:
 
     Args:
         folder: where the folder is made; by default among the temporary files.
+        journal_elsewhere: keep its write-ahead log among the temporary files all the same.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, journal_elsewhere: bool = False) -> None:
         initdb = find_program("initdb")
         if initdb is None:
             raise FileNotFoundError("initdb, a program of PostgreSQL")
@@ -43,7 +44,13 @@ class PostgresServer:
         self._port = _free_port()
         self.url = f"postgresql://alphagrad@127.0.0.1:{self._port}"
         """The server, without a database."""
-        self._run(str(initdb), "-D", self._data, "-U", "alphagrad", "--auth=trust", "-E", "UTF8")
+        options = ["-D", self._data, "-U", "alphagrad", "--auth=trust", "-E", "UTF8"]
+        self._journal: Path | None = None
+        if journal_elsewhere:
+            self._journal = Path(tempfile.mkdtemp(prefix="alphagrad-pg-"))
+            shutil.chown(self._journal, self._user)
+            options += ["--waldir", str(self._journal / "journal")]
+        self._run(str(initdb), *options)
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -54,6 +61,8 @@ class PostgresServer:
         """Stop the server and delete its folder."""
         self.stop()
         shutil.rmtree(self.place)
+        if self._journal is not None:
+            shutil.rmtree(self._journal)
 
     def start(self) -> None:
         options = f"-p {self._port} -k {self.place} -c listen_addresses=127.0.0.1 -c fsync=off"

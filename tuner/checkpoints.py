@@ -31,16 +31,26 @@ class CheckpointStore:
         self._fence = fence
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write ``state`` to disk, then put it in the old file's place."""
+        """Write ``state`` to disk, then put it in the old file's place.
+
+        Raises:
+            OSError: it could not be written, e.g. because the disk is full; the old file stays.
+        """
         import torch
 
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{self._fence:06d}.pt"
         temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            torch.save(dict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                torch.save(dict(state), file)
+                file.flush()
+                os.fsync(file.fileno())
+        except Exception as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+                raise error.__context__ from None  # what torch hides behind an error of its own
+            raise
         temporary.replace(path)
 
     def load(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,13 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from alphagrad.tuner.errors import SettingsError
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another writer, and how long a lost connection is retried."""
+FIRST_PAUSE = 0.05
+"""Seconds before a transaction that failed is tried again, doubled each time, up to 2 s."""
 ALLOWED_URLS = "allowed are 'sqlite:///FILE' and 'postgresql://USER:PASSWORD@HOST/DATABASE'"
 
 
@@ -138,13 +143,15 @@ class Database:
 def retry_on_disconnect(operation: Callable[[], Result]) -> Result:
     """Run ``operation`` until it succeeds or the database stayed away for 30 seconds."""
     give_up_at = time.monotonic() + BUSY_SECONDS
-    pause = 0.05
+    pause = FIRST_PAUSE
     while True:
         try:
             return operation()
         except DBAPIError as error:
             if not is_outage(error) or time.monotonic() > give_up_at:
                 raise
+            if pause == FIRST_PAUSE:
+                logger.warning("the database is away, trying again: %s", error.orig)
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 

@@ -7,7 +7,7 @@ ran out and another worker claimed the trial, the fence has grown and the write 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -97,6 +97,8 @@ def renew(
 ) -> set[tuple[int, int]]:
     """Renew the leases of a worker's running trials, given as (trial row id, fence).
 
+    Without any it writes all the same, so that the caller knows that the database can be written.
+
     Returns:
         Those that it still holds; the others are lost.
     """
@@ -115,17 +117,24 @@ def renew(
         )
         return {(row.id, row.fence) for row in renewed} & set(believed)
 
-    return database.retry(attempt) if believed else set()
+    return database.retry(attempt)
 
 
-def reap(database: Database) -> int:
+def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> int:
     """Free the trials whose lease ran out, for another attempt.
+
+    Args:
+        database: the database.
+        only_if: asked when the database has let us write; if it says no, nothing is freed.
 
     Returns:
         How many were freed or, after too many losses, given up.
     """
 
     def attempt(session: Session) -> int:
+        session.connection()  # begins: here SQLite waits for another writer
+        if not only_if():
+            return 0
         expired = session.scalars(
             select(TrialRow)
             .where(TrialRow.state == "RUNNING", TrialRow.lease_expires_at < db_now())
@@ -202,15 +211,32 @@ def check(database: Database, *, trial_id: int, fence: int) -> None:
             raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
 
 
-def give_back(database: Database, *, trial_id: int, fence: int) -> None:
-    """Free a trial before its lease runs out: its worker stops.
+def give_back(
+    database: Database,
+    *,
+    trial_id: int,
+    fence: int,
+    error: str | None = None,
+    delay: float = 0.0,
+) -> None:
+    """Free a trial before its lease runs out: its worker stops, or cannot run it now.
+
+    Args:
+        database: the database.
+        trial_id: our row's id.
+        fence: the fence of the claim.
+        error: what was in the way.
+        delay: seconds until the next attempt may start.
 
     Raises:
         StaleFenceError: the lease was lost before.
     """
-    database.retry(
-        lambda session: release(session, held(session, trial_id, fence), outcome="GIVEN_BACK")
-    )
+
+    def attempt(session: Session) -> None:
+        trial = held(session, trial_id, fence)
+        release(session, trial, outcome="GIVEN_BACK", error=error, delay=delay)
+
+    database.retry(attempt)
 
 
 def end(

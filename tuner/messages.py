@@ -5,6 +5,7 @@ The messages are plain data, so the channel between the two can be a pipe, an ac
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FinalState = Literal["COMPLETE", "PRUNED", "FAIL"]
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the operating system that end an attempt, but are no failure of its trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,13 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfSpace:
+    """Trial to worker: this attempt ends because a disk is full; a later one may succeed."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """Trial to worker: say when all that was sent before is written."""
 
@@ -119,5 +129,5 @@ class Synced:
     """Worker to trial: it is; each :class:`Sync` gets one, in their order."""
 
 
-FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | Sync
+FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Sync
 ToTrial = Verdict | KnobCommand | Synced

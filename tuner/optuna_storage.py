@@ -146,7 +146,9 @@ class OptunaStorage:
         return optuna.load_study(
             study_name=spec.name,
             storage=self._storage,
-            sampler=build_sampler(spec.sampler, study_seed=spec.seed, number=number),
+            sampler=build_sampler(
+                spec.sampler, params=spec.params, study_seed=spec.seed, number=number
+            ),
             pruner=build_pruner(spec.pruner),
         )
 

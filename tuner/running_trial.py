@@ -17,6 +17,7 @@ from alphagrad.tuner.messages import (
     KnobCommand,
     Layers,
     Metrics,
+    OutOfSpace,
     Report,
     Sync,
     Synced,
@@ -32,6 +33,8 @@ from alphagrad.tuner.trial_process import TrialProcess
 logger = logging.getLogger(__name__)
 
 DEATH_SECONDS = 5.0
+FULL_DISK_SECONDS = 10.0
+"""After so long a trial whose disk was full is tried again; that is no failure of its own."""
 MESSAGES_PER_TURN = 100
 """So many messages of one trial are handled before the other trials have their turn."""
 
@@ -164,13 +167,21 @@ class RunningTrial:
                     self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
             case KnobAnswer():
-                knobs.record_answer(
-                    self._database, message, trial_id=self.id, fence=self.fence
-                )
+                knobs.record_answer(self._database, message, trial_id=self.id, fence=self.fence)
             case Sync():
                 # A checkpoint of an attempt that has lost its lease could be ahead of the reports.
                 leases.check(self._database, trial_id=self.id, fence=self.fence)
                 self._send(Synced())
+            case OutOfSpace():
+                logger.warning("%s is put off: %s", self.title, message.error)
+                leases.give_back(
+                    self._database,
+                    trial_id=self.id,
+                    fence=self.fence,
+                    error=message.error,
+                    delay=FULL_DISK_SECONDS,
+                )
+                return True
             case Finished():
                 self._finish(message)
                 return True

@@ -196,7 +196,7 @@ def suggest(trial: BaseTrial, params: Mapping[str, Parameter]) -> dict[str, Any]
     """
     values = {name: value for name, value in params.items() if not isinstance(value, _Dimension)}
     for name, dimension in dimensions(params).items():
-        if _holds(dimension.when, values):
+        if holds(dimension.when, values):
             values[name] = dimension.suggest(trial, name)
     return values
 
@@ -235,7 +235,7 @@ def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, 
     def point(forced: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(constants)
         for name, dimension in space.items():
-            if _holds(dimension.when, values):
+            if holds(dimension.when, values):
                 values[name] = forced.get(name, dimension.probes()[0])
         return values
 
@@ -256,7 +256,8 @@ def _needed(space: Mapping[str, Dimension], name: str) -> dict[str, Any]:
     return needed
 
 
-def _holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:
+def holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:
+    """Whether a dimension's condition holds for the values drawn before it."""
     return all(
         name in values and values[name] in (wanted if isinstance(wanted, list) else [wanted])
         for name, wanted in (when or {}).items()

@@ -20,10 +20,11 @@ from pydantic import (
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
-from alphagrad.tuner.samplers import TPE, SamplerSpec
+from alphagrad.tuner.samplers import TPE, SamplerSpec, grid_of
 from alphagrad.tuner.space import Parameter, Scalar, check_point, dimensions, probe_points
 from alphagrad.tuner.text import Text
 
+MOST_SHUFFLED = 1_000_000
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -104,6 +105,22 @@ class StudySpec(BaseModel):
             raise ValueError(f"enqueue has {len(self.enqueue)} points for {self.n_trials} trials")
         for place, point in enumerate(self.enqueue):
             check_point(self.params, point, name=f"enqueue.{place}")
+        return self
+
+    @model_validator(mode="after")
+    def _grid_is_large_enough(self) -> Self:
+        grid = grid_of(self.sampler, self.params)
+        if grid is None:
+            return self
+        kind = self.sampler.type
+        if self.n_trials > grid.size:
+            raise ValueError(f"n_trials={self.n_trials}, but the {kind} has {grid.size} points")
+        if kind == "brute_force" and grid.size > MOST_SHUFFLED:
+            raise ValueError(
+                f"brute_force over {grid.size} points: at most {MOST_SHUFFLED}; use random"
+            )
+        if self.enqueue:
+            raise ValueError(f"enqueue does not go with {kind}, whose points are all given")
         return self
 
 

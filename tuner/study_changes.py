@@ -12,6 +12,7 @@ from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError, FieldError, SpecError, field_errors
 from alphagrad.tuner.models import OPEN_STUDY, StudyRow
+from alphagrad.tuner.samplers import grid_of
 from alphagrad.tuner.space import check_point
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.study_store import ENDED_STUDY, StudyStatus, by_name, status_of
@@ -125,6 +126,9 @@ def enqueue_trial(database: Database, name: str, params: Mapping[str, Any]) -> S
             check_point(spec.params, params)
         except ValueError as error:
             raise SpecError([FieldError("params", dict(params), str(error))]) from None
+        if grid_of(spec.sampler, spec.params) is not None:
+            message = f"the study's sampler is {spec.sampler.type}, whose points are all given"
+            raise SpecError([FieldError("params", dict(params), message)])
         queue = [*(row.queue or ()), dict(params)]
         if row.next_slot + len(queue) > row.n_trials:
             raise ConflictError(

@@ -21,7 +21,15 @@ from pydantic import ValidationError
 from alphagrad.tuner.channel import PipeChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.errors import NonRetryableError
-from alphagrad.tuner.messages import Finished, FromTrial, ToTrial, TrialRequest
+from alphagrad.tuner.log_file import open_log
+from alphagrad.tuner.messages import (
+    DISK_FULL,
+    Finished,
+    FromTrial,
+    OutOfSpace,
+    ToTrial,
+    TrialRequest,
+)
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
 from alphagrad.tuner.trial import Trial
 
@@ -47,16 +55,17 @@ def run_trials(
         own = f"attempt {request.attempt} of {request.study}/{request.number}: {request.params}"
         numbers = [other.number for other in requests if other is not request]
         trial.log(f"{own}, stacked with {numbers}" if numbers else own)
-    for index, finished in outcomes(get_task(requests[0].task), trials):
+    for index, end in outcomes(get_task(requests[0].task), trials):
         trial = trials[index]
         trial.close()
-        trial.log(
-            f"{finished.state} {finished.value if finished.error is None else finished.error}"
-        )
-        channels[index].finish(finished)
+        if isinstance(end, OutOfSpace):
+            trial.log(f"put off: {end.error}")
+        else:
+            trial.log(f"{end.state} {end.value if end.error is None else end.error}")
+        channels[index].finish(end)
 
 
-def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finished]]:
+def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finished | OutOfSpace]]:
     """Run a task for one trial, or for a stack of them.
 
     Args:
@@ -74,7 +83,9 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
         for index, value in results:
             running.remove(index)
             yield index, outcome(value)
-        left = Finished(state="FAIL", error="the task ended without a result")
+        left: Finished | OutOfSpace = Finished(
+            state="FAIL", error="the task ended without a result"
+        )
     except optuna.TrialPruned as pruned:
         left = outcome(pruned)
     except (NonRetryableError, ValidationError) as error:  # bad parameters stay bad
@@ -82,7 +93,9 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
         left = Finished(state="FAIL", error=f"{type(error).__name__}: {error}", retryable=False)
     except Exception as error:  # noqa: BLE001  (whatever a task raises is its result)
         traceback.print_exc()
-        left = Finished(state="FAIL", error=f"{type(error).__name__}: {error}")
+        shown = f"{type(error).__name__}: {error}"
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
+        left = OutOfSpace(shown) if full else Finished(state="FAIL", error=shown)
     for index in sorted(running):
         yield index, left
 
@@ -125,8 +138,6 @@ def import_tasks() -> None:
 
 
 def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
-    path = Path(request.log_path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     return Trial(
         params=request.params,
         seed=request.seed,
@@ -135,20 +146,14 @@ def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
         attempt=request.attempt,
         channel=channel,
         checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
-        log=path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace"),
+        log=open_log(Path(request.log_path)),
     )
 
 
 def _log_to(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    # The descriptors themselves, so that output of C libraries lands there too.
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = open(  # noqa: SIM115  (open as long as the process lives)
-            number, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False
-        )
-        setattr(sys, name, stream)
+    with open_log(path) as file:
+        # The descriptors themselves, so that output of C libraries lands there too.
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = open_log(1), open_log(2)
     faulthandler.enable()

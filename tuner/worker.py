@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner import knobs, leases, results, study_store
+from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -56,6 +57,7 @@ class Worker:
         )
         self._running: dict[tuple[int, int], RunningTrial] = {}
         self._lost: set[tuple[int, int]] = set()
+        self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = 0.0
 
@@ -143,7 +145,7 @@ class Worker:
                 by_id[trial_id].deliver(command)
 
     def _keep_house(self) -> None:
-        leases.reap(self._database)
+        leases.reap(self._database, only_if=self._contact.is_steady)
         self._end_cancelled()
         self._tell_optuna()
         for status in study_store.settle(self._database):
@@ -190,7 +192,10 @@ class Worker:
         while not self._stop.wait(lease / 3):
             believed = {*self._starter.claimed, *self._running}
             try:
-                held = leases.renew(self._database, believed, worker=self.name, lease_seconds=lease)
+                with self._contact.made():
+                    held = leases.renew(
+                        self._database, believed, worker=self.name, lease_seconds=lease
+                    )
             except DBAPIError as error:
                 logger.warning("leases were not renewed: %s", error.orig)
                 continue

@@ -1,7 +1,7 @@
 """The task that is killed: it reports, records, checkpoints, and tells a journal what it knows.
 
 Trial processes import it by the entry point that :mod:`tests.chaos.service` puts on their path.
-Every value names the attempt that it comes from, so that a value in the database tells who wrote it.
+Every value names the attempt it comes from, so that one in the database tells who wrote it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from alphagrad.tuner import Trial, TrialPruned, task
 STEPS = 8
 EVERY = 2
 """Steps from one checkpoint to the next."""
+AMONG_OTHERS = {f"chaos/{number}": 0.0 for number in range(20)}
 ATTEMPT = 1e-6
 """What an attempt adds to its values, times its number."""
 
@@ -62,7 +63,7 @@ def chaos(trial: Trial) -> float:
         time.sleep(pause)
         weight.grad = torch.ones(2, 2)
         optimizer.step()
-        trial.record({"chaos/step": step}, step=step)
+        trial.record({"chaos/step": step, **AMONG_OTHERS}, step=step)
         note(trial, "send", step=step)
         trial.report(value_at(step, x, trial.attempt), step=step)
         if trial.should_prune():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.chaos.books import Books
 from tests.chaos.service import Place, until
 from tests.chaos.storm import body
 
 
-def at_work(place: Place, books: Books, *, n_trials: int, **more: object) -> None:
-    """Start a server and two workers, and return in the middle of a study."""
-    for name in ("server", "one", "two"):
+def at_work(place: Place, books: Books, *, n_trials: int, workers: int = 1, **more: Any) -> None:
+    """Start a server and workers, and return in the middle of a study."""
+    for name in ("server", "one", "two")[: 1 + workers]:
         if not place.is_started(name):
             place.start(name)
     study = body("s", n_trials=n_trials, **more)
@@ -33,5 +35,8 @@ def status_while_away(place: Place) -> set[int]:
     client = place.client()
     assert client is not None
     with client:
-        answers = [client.get("/v1/studies/s"), client.post("/v1/studies", json=body("other"))]
+        answers = [
+            client.get("/v1/studies/s"),
+            client.post("/v1/studies", json=body("other", n_trials=1)),
+        ]
     return {answer.status_code for answer in answers}

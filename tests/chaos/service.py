@@ -44,7 +44,7 @@ class Place:
 
     folder: Path
     url: str
-    lease: float = 2.0
+    lease: float = 4.0
     slots: int = 2
     _started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _environments: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -81,9 +81,8 @@ class Place:
         if "worker" not in options:
             (home / "serve.json").unlink(missing_ok=True)
         self._environments[name] = environment
-        path = os.pathsep.join(
-            filter(None, [str(self.folder / "plugin"), environment.get("PYTHONPATH")])
-        )
+        own = str(self.folder / "plugin")
+        path = os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH")]))
         given = {
             "ALPHAGRAD_HOME": str(home),
             "ALPHAGRAD_DATABASE_URL": self.url,

@@ -88,7 +88,7 @@ def test_without_the_locks_trials_are_claimed_twice(
     crowd: Crowd, new_database: Callable[[], str], scale: Scale, record: Record
 ) -> None:
     # BEGIN IMMEDIATE on SQLite, FOR UPDATE on PostgreSQL: the test above would see their absence.
-    url, n_trials = new_database(), scale(100, 1000)
+    url, n_trials = new_database(), scale(100, 400)
     claims, twice, errors = claim_twice(crowd, url, n_trials=n_trials, locks=False)
     assert twice > 0
     kind = url.split(":")[0]

@@ -12,12 +12,19 @@ from tests.chaos.service import Place
 from tests.chaos.storm import storm
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_sigkill_at_random_moments(
     place: Place, books: Books, scale: Scale, record: Record
 ) -> None:
     seed = int(os.environ.get("CHAOS_SEED", "1"))
     print(f"CHAOS_SEED={seed}")  # noqa: T201
-    done = storm(place, books, kills=scale(int(os.environ.get("K", "8")), 260), seed=seed)
+    done = storm(
+        place,
+        books,
+        kills=scale(8, 260),
+        n_trials=scale(12, 40),
+        workers=("one", "two")[: scale(1, 2)],
+        seed=seed,
+    )
     counts = books.check()
     record(f"SIGKILLs, {books.database.url.get_backend_name()}", **done, **counts)

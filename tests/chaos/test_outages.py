@@ -47,7 +47,7 @@ def test_a_postgresql_server_that_restarts(
     books = Books(database, place.journal)
     restarts, chance = scale(2, 20), random.Random(1)
     try:
-        at_work(place, books, n_trials=10 * restarts)
+        at_work(place, books, n_trials=10 * restarts, workers=scale(1, 2))
         for number in range(restarts):
             server.stop("immediate" if number % 2 == 0 else "fast")
             assert status_while_away(place) == {503}
@@ -78,8 +78,8 @@ connection.execute("ROLLBACK")
 def test_a_lock_that_another_process_holds(
     place: Place, books: Books, scale: Scale, record: Record
 ) -> None:
-    seconds = scale(4, 30)
-    at_work(place, books, n_trials=20)
+    seconds = scale(6, 30)  # longer than a lease
+    at_work(place, books, n_trials=20, workers=scale(1, 2))
     path = books.database.url.database
     command = [sys.executable, "-c", LOCK, str(path), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
@@ -95,7 +95,9 @@ def test_a_lock_that_another_process_holds(
         assert holder.wait(60) == 0
     ends(books, seconds=60)
     assert place.mend() == 0
-    record("a SQLite lock in mid-study", held=f"{seconds} s", **books.check())
+    counts = books.check()
+    assert counts["attempts"] == 20  # nobody was taken for dead
+    record("a SQLite lock in mid-study", held=f"{seconds} s", **counts)
 
 
 SKEW = """
@@ -129,7 +131,10 @@ def skewed(tmp_path: Path) -> Callable[[int], dict[str, str]]:
     source.write_text(SKEW)
     subprocess.run([str(compiler), "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     told = "import time; print(time.time())"
-    make = lambda skew: {"LD_PRELOAD": str(library), "CHAOS_SKEW": str(skew)}  # noqa: E731
+
+    def make(skew: int) -> dict[str, str]:
+        return {"LD_PRELOAD": str(library), "CHAOS_SKEW": str(skew)}
+
     shown = subprocess.run(
         [sys.executable, "-c", told], env=os.environ | make(3600), capture_output=True, check=True
     )
@@ -149,7 +154,7 @@ def test_workers_whose_clocks_differ_by_two_hours(
     place.start("one", **skewed(3600))
     place.start("two", **skewed(-3600))
     n_trials = scale(8, 60)
-    at_work(place, books, n_trials=n_trials, pause=0.3)
+    at_work(place, books, n_trials=n_trials, workers=2, pause=0.3)
     ends(books, seconds=200)
     trials = list_trials(books.database, "s", limit=1000)
     attempts = [one for trial in trials for one in list_attempts(books.database, trial.id)]

@@ -119,7 +119,12 @@ def test_a_checkpoint_waits_until_all_before_it_is_written(
     saving = threading.Thread(target=trial.save_checkpoint, args=({"step": 1},))
     saving.start()
     sent: list[Any] = []
-    until(lambda: sent.extend(received(ours)) or Sync() in sent)
+
+    def asked() -> bool:
+        sent.extend(received(ours))
+        return Sync() in sent
+
+    until(asked)
     assert [type(message) for message in sent] == [Report, Metrics, Sync]
     assert store.load() is None
     ours.send(Synced())

@@ -1,0 +1,71 @@
+"""What is allowed in a study and seldom meant: warnings, shown where it is submitted."""
+
+from __future__ import annotations
+
+from alphagrad.tuner.pruners import Median, Percentile
+from alphagrad.tuner.samplers import CMAES, GP, NSGA2, QMC, TPE
+from alphagrad.tuner.space import CategoricalDimension, Dimension, dimensions
+from alphagrad.tuner.spec import StudySpec
+
+GP_TRIALS = 100
+TPE_TRIALS = 10_000
+
+
+def spec_warnings(spec: StudySpec) -> list[str]:
+    """Say what of a study does not fit together.
+
+    Example:
+        >>> spec = StudySpec.model_validate({
+        ...     "name": "s",
+        ...     "task": "dqn",
+        ...     "n_trials": 5,
+        ...     "params": {"alpha": {"type": "float", "low": 1, "high": 9}},
+        ... })
+        >>> spec_warnings(spec)
+        ['tpe draws its first n_startup_trials=10 at random: here all 5']
+    """
+    return [*_start(spec), *_sampler(spec, dimensions(spec.params)), *_pruner(spec)]
+
+
+def _start(spec: StudySpec) -> list[str]:
+    sampler = spec.sampler
+    if not isinstance(sampler, TPE | GP | CMAES) or not dimensions(spec.params):
+        return []
+    if sampler.n_startup_trials < spec.n_trials:
+        return []
+    first = f"n_startup_trials={sampler.n_startup_trials}"
+    return [f"{sampler.type} draws its first {first} at random: here all {spec.n_trials}"]
+
+
+def _sampler(spec: StudySpec, space: dict[str, Dimension]) -> list[str]:
+    choices = [name for name, d in space.items() if isinstance(d, CategoricalDimension)]
+    conditional = [name for name, d in space.items() if d.when]
+    match spec.sampler:
+        case GP() if spec.n_trials > GP_TRIALS:
+            return [
+                f"gp with {spec.n_trials} trials: each ask takes longer than the one before, "
+                f"seconds beyond {GP_TRIALS}; tpe does not"
+            ]
+        case GP() | CMAES() if conditional:
+            names = ", ".join(conditional)
+            return [f"{spec.sampler.type} draws parameters with a condition at random: {names}"]
+        case CMAES() if len(space) - len(choices) < 2:
+            return ["cmaes searches two numbers or more; here it draws at random"]
+        case CMAES() | QMC() if choices:
+            return [f"{spec.sampler.type} draws choices at random: {', '.join(choices)}"]
+        case NSGA2(population_size=size) if spec.n_trials <= size:
+            return [f"nsga2 draws its first population_size={size} at random"]
+        case TPE() if spec.n_trials > TPE_TRIALS:
+            return [
+                f"tpe reads all trials at each ask: with {spec.n_trials} that takes longer than "
+                "many a trial; random or qmc do not"
+            ]
+    return []
+
+
+def _pruner(spec: StudySpec) -> list[str]:
+    pruner = spec.pruner
+    if isinstance(pruner, Median | Percentile) and pruner.n_startup_trials >= spec.n_trials:
+        first = f"n_startup_trials={pruner.n_startup_trials}"
+        return [f"{pruner.type} prunes nothing in the first {first}: here all {spec.n_trials}"]
+    return []

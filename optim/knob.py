@@ -89,12 +89,15 @@ class Knob:
             if not is_packed(group, group_device(group)):
                 pack_group(group)
             # A group with one norm is one layer: its entries are equal.
-            n = min(len(group["params"]), 1 if group["norm"] == "group" else len(group["params"]))
+            n = len(group["params"])
+            n = min(n, 1) if group["norm"] == "group" else n
             value = group[name]
             if not isinstance(value, Tensor):
                 value = torch.full((n,), value, dtype=torch.float32, device=device)
-            values.append(value[:n].to(device, non_blocking=True))
-        return torch.cat(values)
+            elif len(value) != n:
+                value = value[:n]
+            values.append(value if value.device == device else value.to(device, non_blocking=True))
+        return values[0].clone() if len(values) == 1 else torch.cat(values)
 
     def set_alpha(
         self, value: float | Mapping[str, float], layers: str = "*", *, pin: bool | None = None

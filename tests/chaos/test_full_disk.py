@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from tests.postgres import PostgresServer, find_program
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
     """A file system in memory that soon is full."""
+    folder.parent.chmod(0o755)
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "chaos", str(folder)]
     if os.geteuid() != 0 or subprocess.run(["mount", *options]).returncode != 0:
@@ -58,11 +60,11 @@ def test_a_full_disk_under_sqlite(tmp_path: Path, scale: Scale, record: Record) 
 def test_a_full_disk_under_postgresql(tmp_path: Path, scale: Scale, record: Record) -> None:
     if find_program("initdb") is None:
         need("PostgreSQL")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # pytest's folders are its user's; PostgreSQL runs as another
+    # PostgreSQL runs as another user, who may not enter pytest's folders.
     # Its journal is on another disk: without space for that it stops, and has to be started again.
     with (
-        small_disk(tmp_path / "disk", megabytes=96) as disk,
+        tempfile.TemporaryDirectory(prefix="alphagrad-disk-") as folder,
+        small_disk(Path(folder) / "disk", megabytes=96) as disk,
         PostgresServer(disk, journal_elsewhere=True) as server,
     ):
         with psycopg.connect(f"{server.url}/postgres", autocommit=True) as connection:

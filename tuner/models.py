@@ -89,7 +89,16 @@ class TrialRow(Base):
     """What was taken from the study's queue; the sampler draws the rest."""
     params: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     value: Mapped[float | None] = mapped_column(Float(53))
+    """The value of the one objective; NULL where there are several."""
+    objective_values: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
+    """One value for each of several objectives."""
+    constraints: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
+    """By name; all of them at most 0 is feasible."""
+    feasible: Mapped[bool] = mapped_column(default=True)
+    on_front: Mapped[bool] = mapped_column(default=False)
+    """Whether it is complete and feasible, and no other such trial beats its several values."""
     error: Mapped[str | None] = mapped_column(Text)
+    """What went wrong, with FAIL; who stopped it, with PRUNED."""
     attempt: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)

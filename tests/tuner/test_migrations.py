@@ -45,6 +45,10 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0003", "alphagrad_trials", "not_before", None),
     ("0003", "alphagrad_studies", "priority", 0),
     ("0003", "alphagrad_studies", "queue", None),
+    ("0004", "alphagrad_trials", "objective_values", None),
+    ("0004", "alphagrad_trials", "constraints", None),
+    ("0004", "alphagrad_trials", "feasible", True),
+    ("0004", "alphagrad_trials", "on_front", False),
 ]
 
 
@@ -132,7 +136,7 @@ def test_a_trial_from_before_the_upgrade_goes_on_with_metrics(old: Database) -> 
     assert read_metrics(old, get_trial(old, "s", 0)) == {}
 
 
-@pytest.mark.parametrize("newest", ["0002", "0003"])
+@pytest.mark.parametrize("newest", ["0002", "0003", "0004"])
 def test_a_downgrade_gives_up_what_is_new_alone(old: Database, newest: str) -> None:
     before = contents(old)
     to_revision(old, newest)

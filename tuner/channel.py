@@ -79,6 +79,8 @@ class PipeChannel:
         self._send_lock = threading.Lock()
         self._reports = self._verdicts = self._syncs = self._synced = 0
         self._prune = False
+        self.prune_reason: str | None = None
+        """Why the pruner wanted the trial stopped at its latest report."""
         self._arrived = threading.Condition()
         self._finished = self._gone = False
         self._company = [] if company is None else company
@@ -123,7 +125,7 @@ class PipeChannel:
             if isinstance(message, Verdict):
                 with self._arrived:
                     self._verdicts += 1
-                    self._prune = message.prune
+                    self._prune, self.prune_reason = message.prune, message.reason
                     self._arrived.notify_all()
             elif isinstance(message, Synced):
                 with self._arrived:

@@ -70,6 +70,7 @@ class NonRetryableError(Exception):
 
 # Names that pydantic puts into an error's place for the kind of a union's member.
 _KINDS = {"float", "int", "categorical", "constant"}
+_PRUNERS = ("pruner", "wrapped_pruner", "value_pruner")
 
 
 def field_errors(details: Sequence[Any]) -> list[FieldError]:
@@ -81,7 +82,8 @@ def field_errors(details: Sequence[Any]) -> list[FieldError]:
             # Below a constant come the types it might have had.
             place = place[:2] if place[2] == "constant" else place[:2] + place[3:]
         elif len(place) > 1 and place[0] in ("sampler", "pruner"):
-            del place[1]
+            inner = [i for i, part in enumerate(place) if part in ("sampler", *_PRUNERS)]
+            place = [part for i, part in enumerate(place) if i - 1 not in inner]
         if detail["type"] == "union_tag_invalid":
             place.append("type")
         field = ".".join(place)

@@ -30,6 +30,8 @@ class TrialRequest:
     fence: int
     log_path: str
     checkpoint_dir: str
+    traces_before_reports: bool = False
+    """Whether the pruner looks at saturation: what was sampled must be there when it judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Worker to trial: the pruner's answer; each report gets one, in their order."""
+    """Worker to trial: the pruner's answer, and why; each report gets one, in their order."""
 
     prune: bool
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ import logging
 import time
 from multiprocessing.connection import Connection
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 
 from alphagrad.tuner import knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import (
     Finished,
     FromTrial,
@@ -27,6 +30,8 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.trial_process import TrialProcess
 
@@ -75,6 +80,11 @@ class RunningTrial:
         self._study = study
         self._optuna_trial_id = claimed.trial.optuna_trial_id or 0
         self._last_report: float | None = None
+        self._prune_reason: str | None = None
+        pruner = spec.pruner
+        self._saturation = SaturationPruner(pruner) if isinstance(pruner, Saturation) else None
+        # What an earlier attempt sampled is in SQL, and is read with this one's first samples.
+        self._has_earlier_samples = claimed.trial.attempt > 1
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
         self._started_at = time.monotonic()
@@ -148,20 +158,15 @@ class RunningTrial:
     def _handle(self, message: FromTrial) -> bool:
         match message:
             case Report():
-                leases.check(self._database, trial_id=self.id, fence=self.fence)
-                prune = self._optuna.report(
-                    self._study, self._optuna_trial_id, step=message.step, value=message.value
-                )
-                self._last_report = message.value
-                self._send(Verdict(prune=prune))
+                return self._judge(message)
             case Layers():
                 traces.record_layers(
                     self._database, trial_id=self.id, fence=self.fence, names=message.names
                 )
+                if self._saturation is not None:
+                    self._saturation.window.names = message.names
             case Trace():
-                traces.append_trace(
-                    self._database, trial_id=self.id, fence=self.fence, trace=message
-                )
+                self._trace(message)
             case Metrics():
                 metrics.append_metrics(
                     self._database, trial_id=self.id, fence=self.fence, batch=message
@@ -187,21 +192,57 @@ class RunningTrial:
                 return True
         return False
 
+    def _judge(self, report: Report) -> bool:
+        """Record a report and send the pruner's verdict; says whether the attempt is over."""
+        leases.check(self._database, trial_id=self.id, fence=self.fence)
+        prune = self._optuna.report(
+            self._study, self._optuna_trial_id, step=report.step, value=report.value
+        )
+        self._last_report = report.value
+        pruner = self._spec.pruner
+        judge = getattr(pruner, "value_pruner", None) or pruner
+        reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
+        if self._saturation is not None and not prune:
+            try:
+                reason = self._saturation.reason()
+            except NonRetryableError as error:
+                self._finish(Finished(state="FAIL", error=str(error), retryable=False))
+                return True
+        self._prune_reason = reason
+        self._send(Verdict(prune=reason is not None, reason=reason))
+        return False
+
+    def _trace(self, trace: Trace) -> None:
+        """Record samples of α and saturation, and show them to a pruner that looks at them."""
+        earlier: tuple[list[int], list[NDArray[np.float32]]] = [], []
+        if self._saturation is not None and self._has_earlier_samples:
+            limit = self._saturation.window.size
+            earlier = traces.latest_saturation(
+                self._database, self.id, before=trace.steps[0], limit=limit
+            )
+        traces.append_trace(self._database, trial_id=self.id, fence=self.fence, trace=trace)
+        if self._saturation is not None:
+            self._saturation.window.extend(*earlier)
+            self._saturation.window.extend(trace.steps, trace.saturation)
+        self._has_earlier_samples = False
+
     def _finish(self, finished: Finished) -> None:
+        pruned = finished.state == "PRUNED"
+        error = self._prune_reason if pruned else finished.error
         over = results.finish(
             self._database,
             trial_id=self.id,
             fence=self.fence,
             state=finished.state,
-            value=self._last_report if finished.state == "PRUNED" else finished.value,
-            error=finished.error,
+            value=self._last_report if pruned else finished.value,
+            error=error,
             retries=self._spec.retries if finished.retryable else 0,
             retry_delay=self._spec.retry_delay,
         )
         logger.info(
             "%s %s after %.1f s%s",
             self.title,
-            f"{finished.state} {finished.error or finished.value or ''}".strip(),
+            f"{finished.state} {finished.value if error is None else error}",
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )

@@ -144,6 +144,7 @@ class Starter:
             fence=trial.fence,
             log_path=str(self._settings.log_path(study.name, trial.number)),
             checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
+            traces_before_reports=spec.pruner.type == "saturation",
         )
 
     def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:

@@ -84,6 +84,26 @@ def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace)
     database.retry(attempt)
 
 
+def latest_saturation(
+    database: Database, trial_id: int, *, before: int, limit: int
+) -> tuple[list[int], list[NDArray[np.float32]]]:
+    """The last samples of a trial before a step: their steps, and the saturation by layer.
+
+    Args:
+        database: the database.
+        trial_id: our row's id.
+        before: the first step that is not wanted.
+        limit: at most so many.
+    """
+    query = select(TraceRow.step, TraceRow.saturation).where(
+        TraceRow.trial_id == trial_id, TraceRow.step < before
+    )
+    with database.read() as session:
+        rows = session.execute(query.order_by(TraceRow.id.desc()).limit(limit)).all()[::-1]
+    saturation = [np.frombuffer(row.saturation, dtype=np.float32) for row in rows]
+    return [row.step for row in rows], saturation
+
+
 def read_trace(database: Database, trial: TrialRow, *, max_steps: int = 2000) -> AlphaTrace:
     """A trial's trace, thinned evenly to at most ``max_steps`` rows; first and last stay."""
     layers = trial.layers or []

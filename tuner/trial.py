@@ -57,6 +57,7 @@ class Trial:
         channel: Channel | None = None,
         checkpoints: CheckpointStore | None = None,
         log: TextIO | None = None,
+        traces_before_reports: bool = False,
     ) -> None:
         self.study = study
         self.number = number
@@ -69,6 +70,7 @@ class Trial:
         self._watcher = Watcher(self._channel)
         self._metrics = MetricBuffer(self._channel)
         self._has_reported = False
+        self._traces_before_reports = traces_before_reports
         self._schedulers: list[AlphaScheduler] = []
 
     def report(self, value: float, step: int) -> None:
@@ -85,7 +87,10 @@ class Trial:
         """
         if isinstance(value, str | bytes | bool):
             raise TypeError(f"report: the value must be a number, got {value!r}")
-        self._channel.send(Report(step=_checked_step("report", step), value=float(value)))
+        report = Report(step=_checked_step("report", step), value=float(value))
+        if self._traces_before_reports:
+            self._watcher.flush()
+        self._channel.send(report)
         self._has_reported = True
         for scheduler in self._schedulers:
             scheduler.observe(float(value))

@@ -60,6 +60,8 @@ def run_trials(
         trial.close()
         if isinstance(end, OutOfSpace):
             trial.log(f"put off: {end.error}")
+        elif end.state == "PRUNED":
+            trial.log(f"PRUNED {channels[index].prune_reason or ''}".rstrip())
         else:
             trial.log(f"{end.state} {end.value if end.error is None else end.error}")
         channels[index].finish(end)
@@ -147,6 +149,7 @@ def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
         channel=channel,
         checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
         log=open_log(Path(request.log_path)),
+        traces_before_reports=request.traces_before_reports,
     )
 
 

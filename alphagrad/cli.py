@@ -22,6 +22,7 @@ from alphagrad.cli_app import (
     given,
     log,
     read,
+    warn,
 )
 
 __all__ = ["app", "main"]
@@ -93,10 +94,12 @@ def run(
     from alphagrad.api.local import LocalClient
     from alphagrad.api.models import StudyOut
     from alphagrad.tuner import parse_spec, run_study
+    from alphagrad.tuner.advice import spec_warnings
     from alphagrad.tuner.settings import TunerSettings
 
     console = Console()
     spec = parse_spec(read(study_file, name))
+    warn(spec_warnings(spec))
     settings = TunerSettings(**given(home=home, database_url=database_url))
     with display.StudyProgress(console) as progress:
         status = run_study(
@@ -124,6 +127,7 @@ def submit(
     """Submit a study; a worker runs it."""
     with client(url, home, database_url) as studies:
         study = studies.submit(read(study_file, name))
+    warn(study["warnings"])
     typer.echo(f"{study['name']} {study['state']}")
 
 

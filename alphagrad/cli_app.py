@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,6 +65,12 @@ def read(study_file: Path, name: str | None) -> dict[str, Any]:
     from alphagrad.tuner.spec import load_toml
 
     return load_toml(study_file) | ({} if name is None else {"name": name})
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Say on standard error what of a study fits together badly."""
+    for warning in warnings:
+        typer.echo(f"alphagrad: warning: {warning}", err=True)
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from alphagrad.api.models import MetricsOut, StudyOut, TrialOut
+from alphagrad.api.models import MetricsOut, StudyOut, SubmittedStudy, TrialOut
 from alphagrad.tuner import parse_spec, study_changes, study_store
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.metrics import read_metrics
@@ -41,7 +41,8 @@ class LocalClient:
         optuna_storage = OptunaStorage(self._database)
         study_store.create_study(self._database, optuna_storage, parsed)
         optuna_storage.dispose()
-        return self.study(parsed.name)
+        status = study_store.get_study(self._database, parsed.name)
+        return SubmittedStudy.of(status).model_dump(mode="json")
 
     def studies(self) -> Iterator[dict[str, Any]]:
         """All studies, oldest first."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.metrics import MAX_NAME, Series
 from alphagrad.tuner.models import AttemptRow, KnobRow, TrialRow
@@ -100,6 +101,20 @@ class StudyOut(BaseModel):
             started_at=timestamp(status.row.started_at),
             finished_at=timestamp(status.row.finished_at),
         )
+
+
+class SubmittedStudy(StudyOut):
+    """A study that was just submitted."""
+
+    warnings: list[str] = Field(
+        description="what of it fits together badly, and is done all the same"
+    )
+
+    @classmethod
+    def of(cls, status: StudyStatus) -> Self:
+        """From a study's status."""
+        study = StudyOut.of(status)
+        return cls(**dict(study), warnings=spec_warnings(status.spec))
 
 
 class StudyPatch(BaseModel):

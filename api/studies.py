@@ -7,7 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep
-from alphagrad.api.models import Page, StudyOut, StudyPatch, decode_token, encode_token
+from alphagrad.api.models import (
+    Page,
+    StudyOut,
+    StudyPatch,
+    SubmittedStudy,
+    decode_token,
+    encode_token,
+)
 from alphagrad.tuner import StudySpec, study_changes, study_store
 from alphagrad.tuner.spec import check_task
 
@@ -17,12 +24,12 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 @router.post("", status_code=202)
 def submit(
     spec: StudySpec, response: Response, database: DatabaseDep, optuna_storage: OptunaDep
-) -> StudyOut:
+) -> SubmittedStudy:
     """Submit a study. Workers take it up; ``Location`` is where to watch it."""
     check_task(spec)
     study_store.create_study(database, optuna_storage, spec)
     response.headers["Location"] = f"/v1/studies/{spec.name}"
-    return StudyOut.of(study_store.get_study(database, spec.name))
+    return SubmittedStudy.of(study_store.get_study(database, spec.name))
 
 
 @router.get("")

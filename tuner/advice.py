@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from alphagrad.tuner.pruners import Median, Percentile
+from alphagrad.tuner.pruners import (
+    Hyperband,
+    Median,
+    Patient,
+    Percentile,
+    PrunerSpec,
+    Saturation,
+)
 from alphagrad.tuner.samplers import CMAES, GP, NSGA2, QMC, TPE
 from alphagrad.tuner.space import CategoricalDimension, Dimension, dimensions
 from alphagrad.tuner.spec import StudySpec
@@ -64,8 +71,26 @@ def _sampler(spec: StudySpec, space: dict[str, Dimension]) -> list[str]:
 
 
 def _pruner(spec: StudySpec) -> list[str]:
-    pruner = spec.pruner
+    pruner: PrunerSpec | None = spec.pruner
+    said = []
+    if isinstance(pruner, Saturation):
+        optimizer = spec.params.get("optimizer", "alphagrad")
+        if isinstance(optimizer, str) and optimizer != "alphagrad":
+            said.append(
+                f"the saturation pruner stops nothing with optimizer={optimizer!r}, which has no "
+                "alpha"
+            )
+        pruner = pruner.value_pruner
+    if isinstance(pruner, Patient):
+        pruner = pruner.wrapped_pruner
     if isinstance(pruner, Median | Percentile) and pruner.n_startup_trials >= spec.n_trials:
         first = f"n_startup_trials={pruner.n_startup_trials}"
-        return [f"{pruner.type} prunes nothing in the first {first}: here all {spec.n_trials}"]
-    return []
+        said.append(f"{pruner.type} prunes nothing in the first {first}: here all {spec.n_trials}")
+    if isinstance(pruner, Hyperband) and (
+        pruner.max_resource < pruner.min_resource * pruner.reduction_factor
+    ):
+        said.append(
+            "hyperband has one bracket only, as successive_halving: max_resource is below "
+            "min_resource·reduction_factor"
+        )
+    return said

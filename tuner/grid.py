@@ -1,11 +1,11 @@
-"""Spaces with finitely many points, each known by its place: trial n takes the n-th."""
+"""Spaces with finitely many points, each known by its place: slot n takes the n-th."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from optuna import Study
@@ -22,6 +22,8 @@ from alphagrad.tuner.space import (
     holds,
 )
 
+SLOT = "alphagrad:slot"
+"""The attribute of Optuna's trial that holds its slot's number."""
 MOST_VALUES = 100_000
 """So many values of one parameter at most; more is no grid."""
 
@@ -95,7 +97,8 @@ class GridSampler(BaseSampler):
     """Optuna's interface to a grid.
 
     Optuna's own looks for a point that no trial has taken yet, so that two workers that ask at once
-    may get the same one. Here the trial's number is the place: nothing has to be looked up.
+    may get the same one. Here the trial's slot is the place: nothing has to be looked up, and a
+    number that is lost with its worker leaves no gap.
 
     Args:
         grid: the points.
@@ -125,12 +128,15 @@ class GridSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Give the point's value."""
-        place = trial.number
-        if self._seed is not None:
-            places = list(range(self._grid.size))
-            random.Random(self._seed).shuffle(places)
-            place = places[place]
+        slot = trial.system_attrs[SLOT]
+        place = slot if self._seed is None else self._shuffled[slot]
         return self._grid.point(place)[param_name]
+
+    @cached_property
+    def _shuffled(self) -> list[int]:
+        places = list(range(self._grid.size))
+        random.Random(self._seed).shuffle(places)
+        return places
 
 
 def _values(name: str, dimension: Dimension, points: int | None) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
@@ -23,7 +24,6 @@ from alphagrad.tuner.spec import StudySpec
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-SLOT = "alphagrad:slot"
 
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
 optuna.logging.set_verbosity(optuna.logging.WARNING)

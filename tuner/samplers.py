@@ -57,8 +57,6 @@ class CMAES(BaseModel):
     model_config = _CONFIG
     type: Literal["cmaes"]
     n_startup_trials: Annotated[int, Field(ge=0)] = 1
-    sigma0: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """The first step's width, in ranges of the parameters; by default a sixth of the smallest."""
     popsize: Annotated[int, Field(ge=2)] | None = None
     """Trials per generation; by default 4 + 3·ln(parameters)."""
     with_margin: bool = False

@@ -58,9 +58,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ran(tiny: Path, tmp_path_factory: pytest.TempPathFactory, alphagrad: Command) -> Path:
-    """A home in which the tiny study was run; its output is in ``run.txt``."""
+    """A home in which the tiny study was run; its output is in ``run.txt``, its errors beside."""
     home = tmp_path_factory.mktemp("ran")
     done = alphagrad("run", str(tiny), "--home", str(home))
     assert done.returncode == 0, done.stderr
     (home / "run.txt").write_text(done.stdout, encoding="utf-8")
+    (home / "warnings.txt").write_text(done.stderr, encoding="utf-8")
     return home

@@ -11,32 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 from alphagrad.tuner import StudySpec
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import DuplicateStudyError
+from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.migrate import migrate
-from alphagrad.tuner.optuna_storage import SLOT, AskedTrial, OptunaStorage
+from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study
+from tests.tuner.asker import Asker
 
 Spec = Callable[..., StudySpec]
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
-
-
-class Asker:
-    """A study of the storage, asked for one slot after the other."""
-
-    def __init__(self, storage: OptunaStorage, spec: StudySpec) -> None:
-        self.storage, self.spec = storage, spec
-        self.study_id = storage.create_study(spec)
-
-    def ask(self, slot: int, *, resumed: bool = False) -> AskedTrial:
-        return self.storage.ask(
-            self.spec, optuna_study_id=self.study_id, slot=slot, resumed=resumed
-        )
-
-    def report(self, asked: AskedTrial, value: float, step: int = 1) -> bool:
-        study = self.storage.study(self.spec, number=asked.number)
-        return self.storage.report(study, asked.optuna_trial_id, step=step, value=value)
-
-    def tell(self, asked: AskedTrial, state: str, value: float | None = None) -> None:
-        self.storage.tell(self.spec, number=asked.number, state=state, value=value)
 
 
 def test_an_ask_makes_one_running_trial_with_its_slot(
@@ -165,34 +147,6 @@ def test_qmc_takes_one_point_of_one_sequence_at_each_ask(tmp_path: Path, spec: S
     # The first is drawn at random, as Optuna does; eight Sobol points then hit every eighth.
     eighths = {int(8 * math.log(params["alpha"], 100)) for _, params in played[1:]}
     assert eighths == set(range(8))
-
-
-PRUNERS: dict[str, tuple[dict[str, Any], bool]] = {
-    "none": ({"type": "none"}, False),
-    "median": ({"type": "median", "n_startup_trials": 2}, True),
-    "median that starts later": ({"type": "median", "n_startup_trials": 4}, False),
-    "percentile": ({"type": "percentile", "percentile": 25.0, "n_startup_trials": 2}, True),
-    "successive halving": ({"type": "successive_halving", "reduction_factor": 2}, True),
-    "threshold": ({"type": "threshold", "lower": 0.0}, True),
-    "threshold that holds": ({"type": "threshold", "lower": -9.0, "upper": 9.0}, False),
-}
-
-
-@pytest.mark.parametrize(("pruner", "fires"), PRUNERS.values(), ids=PRUNERS)
-def test_a_bad_trial_is_pruned(
-    tmp_path: Path, spec: Spec, pruner: dict[str, Any], fires: bool
-) -> None:
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
-    storage = OptunaStorage(database)
-    asker = Asker(storage, spec(pruner=pruner))
-    for slot in range(3):
-        good = asker.ask(slot)
-        assert not asker.report(good, 1.0 + slot)  # each better than those before it
-        asker.tell(good, "COMPLETE", 1.0)
-    assert asker.report(asker.ask(3), -1.0) == fires
-    storage.dispose()
-    database.dispose()
 
 
 def test_pruning_follows_the_direction(optuna_storage: OptunaStorage, spec: Spec) -> None:

@@ -1,0 +1,163 @@
+"""Each pruner stops what it should, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alphagrad.tuner import StudySpec
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import SpecError
+from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.study_changes import update_study
+from alphagrad.tuner.study_store import get_study
+from tests.tuner.asker import Asker
+
+Spec = Callable[..., StudySpec]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[OptunaStorage]:
+    """Optuna's side of an empty database."""
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    migrate(database)
+    opened = OptunaStorage(database)
+    yield opened
+    opened.dispose()
+    database.dispose()
+
+
+PRUNERS: dict[str, tuple[dict[str, Any], bool]] = {
+    "none": ({"type": "none"}, False),
+    "median": ({"type": "median", "n_startup_trials": 2}, True),
+    "median that starts later": ({"type": "median", "n_startup_trials": 4}, False),
+    "percentile": ({"type": "percentile", "percentile": 25.0, "n_startup_trials": 2}, True),
+    "successive halving": ({"type": "successive_halving", "reduction_factor": 2}, True),
+    "hyperband of one bracket": (
+        {"type": "hyperband", "max_resource": 1, "reduction_factor": 2},
+        True,
+    ),
+    "threshold": ({"type": "threshold", "lower": 0.0}, True),
+    "threshold for saturated trials": (
+        {"type": "saturation", "value_pruner": {"type": "threshold", "lower": 0.0}},
+        True,
+    ),
+    "saturation alone": ({"type": "saturation"}, False),
+    "threshold that holds": ({"type": "threshold", "lower": -9.0, "upper": 9.0}, False),
+}
+
+
+@pytest.mark.parametrize(("pruner", "fires"), PRUNERS.values(), ids=PRUNERS)
+def test_a_bad_trial_is_pruned(
+    storage: OptunaStorage, spec: Spec, pruner: dict[str, Any], fires: bool
+) -> None:
+    asker = Asker(storage, spec(pruner=pruner))
+    for slot in range(3):
+        good = asker.ask(slot)
+        assert not asker.report(good, 1.0 + slot)  # each better than those before it
+        asker.tell(good, "COMPLETE", 1.0)
+    assert asker.report(asker.ask(3), -1.0) == fires
+
+
+def test_hyperband_stops_early_in_some_brackets_only(storage: OptunaStorage, spec: Spec) -> None:
+    asker = Asker(storage, spec(pruner={"type": "hyperband", "max_resource": 9}))
+    for slot in range(9):
+        good = asker.ask(slot)
+        asker.report(good, 1.0 + slot)
+        asker.tell(good, "COMPLETE", 1.0)
+    stopped = [asker.report(asker.ask(slot), -1.0) for slot in range(9, 25)]
+    assert 0 < sum(stopped) < len(stopped)
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "values", "verdicts"),
+    [
+        (None, [1.0, 2.0, 1.5, 1.4], [False, False, False, True]),
+        (None, [1.0, 2.0, 1.5, 3.0], [False] * 4),
+        ({"type": "threshold", "lower": 1.45}, [1.0, 2.0, 1.5, 1.4], [False, False, False, True]),
+        ({"type": "threshold", "lower": 0.0}, [1.0, 2.0, 1.5, 1.4], [False] * 4),
+    ],
+)
+def test_patience_comes_before_the_wrapped_pruner(
+    storage: OptunaStorage,
+    spec: Spec,
+    wrapped: dict[str, Any] | None,
+    values: list[float],
+    verdicts: list[bool],
+) -> None:
+    pruner = {"type": "patient", "patience": 1, "wrapped_pruner": wrapped}
+    asker = Asker(storage, spec(pruner=pruner))
+    asked = asker.ask(0)
+    assert [asker.report(asked, value, step) for step, value in enumerate(values)] == verdicts
+
+
+def test_wilcoxon_compares_with_the_best_trial_step_by_step(
+    storage: OptunaStorage, spec: Spec
+) -> None:
+    asker = Asker(storage, spec(pruner={"type": "wilcoxon", "n_startup_steps": 4}))
+    best = asker.ask(0)
+    assert not any(asker.report(best, 1.0 + step / 10, step) for step in range(8))
+    asker.tell(best, "COMPLETE", 1.35)
+    worse, alike = asker.ask(1), asker.ask(2)
+    stops = [asker.report(worse, 0.5 + step / 10, step) for step in range(5)]
+    assert stops == [False] * 3 + [True] * 2
+    values = (1.05, 1.08, 1.25, 1.28, 1.45, 1.48)
+    assert not any(asker.report(alike, value, step) for step, value in enumerate(values))
+
+
+@pytest.mark.parametrize(
+    ("pruner", "field"),
+    [
+        ({"type": "hyperband"}, "pruner.max_resource"),
+        ({"type": "hyperband", "max_resource": "auto"}, "pruner.max_resource"),
+        ({"type": "hyperband", "min_resource": 9, "max_resource": 3}, "pruner"),
+        ({"type": "wilcoxon", "p_threshold": 2.0}, "pruner.p_threshold"),
+        ({"type": "patient"}, "pruner.patience"),
+        (
+            {"type": "patient", "patience": 1, "wrapped_pruner": {"type": "magic"}},
+            "pruner.wrapped_pruner.type",
+        ),
+        (
+            {
+                "type": "saturation",
+                "value_pruner": {
+                    "type": "patient",
+                    "patience": 1,
+                    "wrapped_pruner": {"type": "median", "n_startup_trials": -1},
+                },
+            },
+            "pruner.value_pruner.wrapped_pruner.n_startup_trials",
+        ),
+    ],
+)
+def test_a_bad_option_is_named(spec: Spec, pruner: dict[str, Any], field: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec(pruner=pruner)
+    assert [error.field for error in caught.value.errors] == [field]
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        {"type": "hyperband", "max_resource": 9},
+        {"type": "wilcoxon"},
+        {"type": "patient", "patience": 3, "wrapped_pruner": {"type": "median"}},
+        {"type": "saturation", "low": 0.01, "value_pruner": {"type": "patient", "patience": 2}},
+    ],
+    ids=lambda pruner: str(pruner["type"]),
+)
+def test_a_pruner_can_be_edited_in(
+    database: Database, submit: Callable[..., StudyRow], pruner: dict[str, Any]
+) -> None:
+    submit()
+    update_study(database, "s", {"pruner": pruner})
+    stored = get_study(database, "s").spec.pruner.model_dump(exclude_unset=True)
+    assert stored.items() >= {"type": pruner["type"]}.items()
+    assert get_study(database, "s").spec.pruner == type(get_study(database, "s").spec.pruner)(
+        **pruner
+    )

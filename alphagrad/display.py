@@ -11,12 +11,15 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from alphagrad.tuner.registry import Task
 
+MOST_SHOWN = 3
+"""So many of several best trials are shown in a line."""
 FINISHED = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -54,7 +57,7 @@ class StudyProgress:
     def update(self, study: Mapping[str, Any]) -> None:
         """Draw the study as it stands, given as the API shows it."""
         done = finished_trials(study)
-        best = "" if study["best"] is None else f"best {best_of(study)}"
+        best = f"best {best_of(study)}" if best_of(study) else ""
         eta = study["eta_seconds"]
         left = "" if eta is None or study["state"] != "RUNNING" else f"ETA {seconds(eta)}"
         self._progress.update(
@@ -77,13 +80,12 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("study", "task", "state", "trials", "best")
     for study in studies:
         done = finished_trials(study)
-        best = "" if study["best"] is None else best_of(study)
         table.add_row(
             study["name"],
             study["spec"]["task"],
             study["state"],
             f"{done}/{study['n_trials']}",
-            best,
+            best_of(study),
         )
     return table
 
@@ -91,12 +93,13 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
 def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]) -> Table:
     """A table of trials with the parameters that were searched."""
     names = list(searched)
-    table = Table("trial", "state", "value", *names, "seconds", "error")
+    # A name such as alpha[actor.*] is no markup.
+    table = Table("trial", "state", "value", *map(escape, names), "seconds", "error")
     for trial in trials:
         table.add_row(
             str(trial["number"]),
-            trial["state"],
-            "" if trial["value"] is None else f"{trial['value']:.4g}",
+            trial["state"] if trial["feasible"] else f"{trial['state']} (infeasible)",
+            _values(trial),
             *(Text(_short(trial["params"].get(name))) for name in names),
             _duration(trial),
             Text(trial["error"] or ""),
@@ -170,8 +173,17 @@ def finished_trials(study: Mapping[str, Any]) -> int:
 
 
 def best_of(study: Mapping[str, Any]) -> str:
-    """The best trial's value and number."""
-    return f"{study['best']['value']:.4g} (trial {study['best']['number']})"
+    """The best trial's value and number; those of a Pareto front; nothing if there is none."""
+    if study["best"] is not None:
+        return f"{_values(study['best'])} (trial {study['best']['number']})"
+    best = [f"{_values(trial)} (trial {trial['number']})" for trial in study["best_trials"]]
+    more = len(best) - MOST_SHOWN
+    return "; ".join(best[:MOST_SHOWN]) + (f"; {more} more" if more > 0 else "")
+
+
+def _values(trial: Mapping[str, Any]) -> str:
+    values = trial["values"] or ([] if trial["value"] is None else [trial["value"]])
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def seconds(value: float) -> str:

@@ -39,7 +39,10 @@ class TrialOut(BaseModel):
 
     number: int
     state: str
-    value: float | None
+    value: float | None = Field(description="of the one objective")
+    values: list[float] | None = Field(description="of several objectives, in their order")
+    constraints: dict[str, float] | None = Field(description="at most 0 is feasible")
+    feasible: bool
     params: dict[str, Any]
     seed: int
     attempt: int
@@ -57,6 +60,9 @@ class TrialOut(BaseModel):
             number=row.number,
             state=row.state,
             value=row.value,
+            values=row.objective_values,
+            constraints=row.constraints,
+            feasible=row.feasible,
             params=row.params or {},
             seed=row.seed or 0,
             attempt=row.attempt,
@@ -77,7 +83,8 @@ class StudyOut(BaseModel):
     versions: dict[str, str] = Field(description="of Python and packages, at submission")
     n_trials: int
     trials: dict[str, int] = Field(description="number of trials by state")
-    best: TrialOut | None
+    best: TrialOut | None = Field(description="the best feasible one; null with several objectives")
+    best_trials: list[TrialOut] = Field(description="the Pareto front, by number, at most 100")
     eta_seconds: float | None = Field(description="null if unknown")
     created_at: datetime
     started_at: datetime | None
@@ -96,6 +103,7 @@ class StudyOut(BaseModel):
             n_trials=status.row.n_trials,
             trials=dict(status.trials),
             best=None if status.best is None else TrialOut.of(status.best),
+            best_trials=[TrialOut.of(row) for row in status.best_trials],
             eta_seconds=status.eta_seconds,
             created_at=created_at,
             started_at=timestamp(status.row.started_at),

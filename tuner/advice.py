@@ -31,7 +31,8 @@ def spec_warnings(spec: StudySpec) -> list[str]:
         >>> spec_warnings(spec)
         ['tpe draws its first n_startup_trials=10 at random: here all 5']
     """
-    return [*_start(spec), *_sampler(spec, dimensions(spec.params)), *_pruner(spec)]
+    space = dimensions(spec.params)
+    return [*_start(spec), *_sampler(spec, space), *_constraints(spec), *_pruner(spec)]
 
 
 def _start(spec: StudySpec) -> list[str]:
@@ -68,6 +69,12 @@ def _sampler(spec: StudySpec, space: dict[str, Dimension]) -> list[str]:
                 "many a trial; random or qmc do not"
             ]
     return []
+
+
+def _constraints(spec: StudySpec) -> list[str]:
+    if not spec.constraints or isinstance(spec.sampler, TPE | GP | NSGA2):
+        return []
+    return [f"{spec.sampler.type} draws without regard to constraints"]
 
 
 def _pruner(spec: StudySpec) -> list[str]:

@@ -7,13 +7,13 @@ ran out and another worker claimed the trial, the fence has grown and the write 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, queueing
+from alphagrad.tuner import attempts, pareto, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -244,13 +244,21 @@ def end(
     trial: TrialRow,
     state: FinalState,
     *,
-    value: float | None = None,
+    value: float | list[float] | None = None,
+    constraints: Mapping[str, float] | None = None,
     error: str | None = None,
 ) -> None:
     """End a trial, in a transaction of the caller's."""
     attempts.end(session, trial, state, error=error)
     trial.state = state
-    trial.value = value
+    if isinstance(value, list):
+        trial.objective_values = value
+    else:
+        trial.value = value
+    trial.constraints = None if constraints is None else dict(constraints)
+    trial.feasible = all(value <= 0 for value in (constraints or {}).values())
+    if state == "COMPLETE" and trial.feasible and trial.objective_values is not None:
+        pareto.join_front(session, trial)
     trial.error = None if error is None else clean_text(error)
     trial.worker = None
     trial.lease_expires_at = None

@@ -30,6 +30,9 @@ class TrialRequest:
     fence: int
     log_path: str
     checkpoint_dir: str
+    n_objectives: int = 1
+    constraints: tuple[str, ...] = ()
+    """The names of those that the trial must set."""
     traces_before_reports: bool = False
     """Whether the pruner looks at saturation: what was sampled must be there when it judges."""
 
@@ -107,10 +110,14 @@ class KnobAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Trial to worker: the end of this attempt; a FAIL not ``retryable`` would come again."""
+    """Trial to worker: the end of this attempt; a FAIL not ``retryable`` would come again.
+
+    ``value`` is that of the one objective, or a list of several.
+    """
 
     state: FinalState
-    value: float | None = None
+    value: float | list[float] | None = None
+    constraints: dict[str, float] | None = None
     error: str | None = None
     retryable: bool = True
 

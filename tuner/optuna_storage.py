@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +25,8 @@ from alphagrad.tuner.spec import StudySpec
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+CONSTRAINTS = "constraints"
+"""Optuna's attribute of a trial for the values of its constraints, in the study's order."""
 
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -98,7 +101,7 @@ class OptunaStorage:
         """Create the study, or find it, and return Optuna's id of it."""
         optuna.create_study(
             study_name=spec.name,
-            direction=spec.direction,
+            directions=spec.objectives,
             storage=self._storage,
             load_if_exists=True,
         )
@@ -167,15 +170,42 @@ class OptunaStorage:
         return study.pruner.prune(study, self._storage.get_trial(optuna_trial_id))
 
     @_database_errors
-    def tell(self, spec: StudySpec, *, number: int, state: str, value: float | None) -> None:
-        """Record a trial's end; telling it again changes nothing."""
+    def tell(
+        self,
+        spec: StudySpec,
+        *,
+        number: int,
+        state: str,
+        value: float | Sequence[float] | None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """Record a trial's end; telling it again changes nothing.
+
+        Args:
+            spec: the study's specification.
+            number: the trial's number in Optuna.
+            state: COMPLETE, PRUNED or FAIL.
+            value: the objective, or the values of several, with COMPLETE.
+            constraints: by name; all of them at most 0 is feasible.
+        """
+        study = self.study(spec, number=number)
         try:
-            self.study(spec, number=number).tell(
-                number,
-                values=value if state == "COMPLETE" else None,
-                state=TrialState[state],
-                skip_if_finished=True,
-            )
+            if constraints:
+                # Of Optuna's two forms the list, which the dashboard reads too.
+                trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+                    study._study_id, number
+                )
+                listed = [constraints[name] for name in spec.constraints]
+                self._storage.set_trial_system_attr(trial_id, CONSTRAINTS, listed)
+            with warnings.catch_warnings():
+                # CMA-ES makes no use of constraints: said at submission, not for each trial.
+                warnings.filterwarnings("ignore", message="Constraints have been set")
+                study.tell(
+                    number,
+                    values=value if state == "COMPLETE" else None,
+                    state=TrialState[state],
+                    skip_if_finished=True,
+                )
         except UpdateFinishedTrialError:
             return  # another worker told it at the same moment
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -38,7 +40,8 @@ def finish(
     trial_id: int,
     fence: int,
     state: FinalState,
-    value: float | None = None,
+    value: float | list[float] | None = None,
+    constraints: Mapping[str, float] | None = None,
     error: str | None = None,
     retries: int = 0,
     retry_delay: float = 0.0,
@@ -50,7 +53,8 @@ def finish(
         trial_id: our row's id.
         fence: the fence of the claim.
         state: how the attempt ended.
-        value: the objective, with COMPLETE, or the last report, with PRUNED.
+        value: the objective, or a list of several, with COMPLETE; the last report, with PRUNED.
+        constraints: by name; all of them at most 0 is feasible.
         error: what went wrong, with FAIL.
         retries: how many failed attempts are tried again.
         retry_delay: seconds before the first retry, doubled for each further one.
@@ -74,7 +78,7 @@ def finish(
                 delay = min(retry_delay * 2.0 ** (trial.failures - 1), MAX_RETRY_DELAY)
                 leases.release(session, trial, outcome="FAIL", error=error, delay=delay)
                 return trial.state == "FAIL"
-        leases.end(session, trial, state, value=value, error=error)
+        leases.end(session, trial, state, value=value, constraints=constraints, error=error)
         return True
 
     return database.retry(attempt)

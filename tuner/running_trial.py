@@ -235,6 +235,7 @@ class RunningTrial:
             fence=self.fence,
             state=finished.state,
             value=self._last_report if pruned else finished.value,
+            constraints=finished.constraints,
             error=error,
             retries=self._spec.retries if finished.retryable else 0,
             retry_delay=self._spec.retry_delay,

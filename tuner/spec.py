@@ -25,6 +25,7 @@ from alphagrad.tuner.space import Parameter, Scalar, check_point, dimensions, pr
 from alphagrad.tuner.text import Text
 
 MOST_SHUFFLED = 1_000_000
+Direction = Literal["minimize", "maximize"]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
@@ -53,7 +54,16 @@ class StudySpec(BaseModel):
     """The name of a registered task."""
     params: dict[Text, Parameter] = Field(default_factory=dict)
     """A plain value or a list is a constant, an object is a dimension to search."""
-    direction: Literal["minimize", "maximize"] = "maximize"
+    directions: Annotated[list[Direction], Field(min_length=2)] | None = None
+    """One for each of several objectives; the task returns as many numbers."""
+    direction: Direction | None = Field(
+        default_factory=lambda data: "maximize" if data.get("directions") is None else None
+    )
+    """Of the one objective, ``maximize`` where nothing is said; null with ``directions``."""
+    constraints: list[Annotated[Text, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=list
+    )
+    """Names of what each trial says with ``set_constraint``; one above 0 makes it infeasible."""
     sampler: SamplerSpec = Field(default_factory=TPE)
     pruner: PrunerSpec = Field(default_factory=NoPruner)
     n_trials: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -89,6 +99,36 @@ class StudySpec(BaseModel):
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
         dimensions(params)
         return params
+
+    @property
+    def objectives(self) -> list[Direction]:
+        """The direction of each objective."""
+        if self.directions is not None:
+            return self.directions
+        assert self.direction is not None
+        return [self.direction]
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraints_differ(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"the names must differ, got {names}")
+        return names
+
+    @model_validator(mode="after")
+    def _objectives_are_clear(self) -> Self:
+        if (self.direction is None) == (self.directions is None):
+            raise ValueError(
+                "give direction for one objective, or directions for several, and not both"
+            )
+        if self.directions is not None and self.pruner.type != "none":
+            raise ValueError(
+                f"pruner {self.pruner.type!r} needs one objective: with directions every trial "
+                "runs to its end"
+            )
+        if self.directions is not None and self.sampler.type == "cmaes":
+            raise ValueError("sampler 'cmaes' needs one objective; nsga2, tpe and gp take several")
+        return self
 
     @model_validator(mode="after")
     def _stack_is_filled(self) -> Self:

@@ -144,6 +144,8 @@ class Starter:
             fence=trial.fence,
             log_path=str(self._settings.log_path(study.name, trial.number)),
             checkpoint_dir=str(self._settings.checkpoint_dir(study.id, trial.slot)),
+            n_objectives=len(spec.objectives),
+            constraints=tuple(spec.constraints),
             traces_before_reports=spec.pruner.type == "saturation",
         )
 

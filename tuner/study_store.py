@@ -24,6 +24,8 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import NAME_PATTERN, StudySpec
 
 ENDED_STUDY = ("COMPLETED", "FAILED", "CANCELLED")
+MOST_BEST = 100
+"""So many trials of a Pareto front are shown at most."""
 RECORDED_PACKAGES = ("alphagrad", "gymnasium", "mujoco", "numpy", "optuna", "torch")
 
 
@@ -34,13 +36,17 @@ class StudyStatus:
     Attributes:
         row: its row.
         trials: number of trials by state, those not started yet under "QUEUED".
-        best: the best complete trial, if there is one.
+        best: the best complete and feasible trial, if there is one; ``None`` with several
+            objectives.
+        best_trials: as Optuna says it, the Pareto front: complete and feasible trials that no other
+            one beats, at most 100, by number.
         eta_seconds: the time to the last trial's end at the pace so far; ``None`` if unknown.
     """
 
     row: StudyRow
     trials: Mapping[str, int]
     best: TrialRow | None
+    best_trials: list[TrialRow]
     eta_seconds: float | None
 
     @property
@@ -252,16 +258,29 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
     counts = {state: count for state, count in session.execute(by_state)}  # noqa: C416
     if row.state in OPEN_STUDY:
         counts["QUEUED"] = row.n_trials - row.next_slot
-    order = TrialRow.value.desc() if row.spec["direction"] == "maximize" else TrialRow.value.asc()
-    best = session.scalar(
-        select(TrialRow).where(of_study, TrialRow.state == "COMPLETE").order_by(order).limit(1)
-    )
+    best_trials = _best_trials(session, row)
     finished = _finished(counts)
     eta = None
     if row.state in OPEN_STUDY and row.started_at is not None and finished:
         now = session.scalar(select(db_now())) or row.started_at
         eta = (now - row.started_at) / finished * (row.n_trials - finished)
-    return StudyStatus(row=row, trials=counts, best=best, eta_seconds=eta)
+    return StudyStatus(
+        row=row,
+        trials=counts,
+        best=best_trials[0] if best_trials and not row.spec.get("directions") else None,
+        best_trials=best_trials,
+        eta_seconds=eta,
+    )
+
+
+def _best_trials(session: Session, row: StudyRow) -> list[TrialRow]:
+    of_study = TrialRow.study_id == row.id
+    if row.spec.get("directions"):
+        front = select(TrialRow).where(of_study, TrialRow.on_front).order_by(TrialRow.number)
+        return list(session.scalars(front.limit(MOST_BEST)))
+    order = TrialRow.value.desc() if row.spec["direction"] == "maximize" else TrialRow.value.asc()
+    feasible = (of_study, TrialRow.state == "COMPLETE", TrialRow.feasible)
+    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(1)))
 
 
 def _finished(counts: Mapping[str, int]) -> int:

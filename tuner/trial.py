@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, SupportsFloat, TextIO
 
 from alphagrad.tuner.channel import Channel, NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
+from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import Report
 from alphagrad.tuner.metrics import MetricBuffer
 from alphagrad.tuner.registry import get_task
@@ -35,6 +37,8 @@ class Trial:
         seed: an integer in [0, 2³²), the same for the same study seed and number.
         params: constants, suggested values and the task's defaults, by name.
         attempt: 1 at the first try; more after a failure or a lost worker.
+        n_objectives: how many numbers the task is to return.
+        constraints: those set so far, by name.
 
     Example:
         >>> from alphagrad.tuner import Trial
@@ -57,6 +61,8 @@ class Trial:
         channel: Channel | None = None,
         checkpoints: CheckpointStore | None = None,
         log: TextIO | None = None,
+        n_objectives: int = 1,
+        constraint_names: Collection[str] | None = None,
         traces_before_reports: bool = False,
     ) -> None:
         self.study = study
@@ -64,6 +70,9 @@ class Trial:
         self.seed = seed
         self.params = dict(params)
         self.attempt = attempt
+        self.n_objectives = n_objectives
+        self.constraints: dict[str, float] = {}
+        self._constraint_names = constraint_names
         self._channel = channel or NullChannel()
         self._checkpoints = checkpoints
         self._log = log
@@ -84,7 +93,13 @@ class Trial:
         Raises:
             TypeError: ``value`` is not a number, or ``step`` not an integer.
             ValueError: ``step`` is out of its range.
+            NonRetryableError: the study has several objectives.
         """
+        if self.n_objectives > 1:
+            raise NonRetryableError(
+                f"report: the study has {self.n_objectives} objectives, and reports are of one; "
+                "use trial.record"
+            )
         if isinstance(value, str | bytes | bool):
             raise TypeError(f"report: the value must be a number, got {value!r}")
         report = Report(step=_checked_step("report", step), value=float(value))
@@ -117,6 +132,34 @@ class Trial:
             >>> trial.record({"losses/td": 0.25, "charts/episodic_return": 21.0}, step=100)
         """
         self._metrics.add(values, step=_checked_step("record", step))
+
+    def set_constraint(self, key: str, value: float) -> None:
+        """Say how far the trial is from what it must not exceed; at most 0 is feasible.
+
+        What is set before a checkpoint is to be set again after a resume.
+
+        Args:
+            key: one of the study's ``constraints``; without a study, any name.
+            value: a finite number; the last one set counts.
+
+        Raises:
+            NonRetryableError: the study does not have this constraint.
+            ValueError: the value is not finite.
+
+        Example:
+            >>> trial = Trial(params={})
+            >>> trial.set_constraint("seconds", 41.5 - 60.0)
+            >>> trial.constraints
+            {'seconds': -18.5}
+        """
+        if self._constraint_names is not None and key not in self._constraint_names:
+            known = ", ".join(self._constraint_names) or "none"
+            raise NonRetryableError(
+                f"set_constraint: the study has no constraint {key!r}; it has: {known}"
+            )
+        if not math.isfinite(value):
+            raise ValueError(f"set_constraint: {key!r} must be a finite number, got {value}")
+        self.constraints[key] = float(value)
 
     def should_prune(self) -> bool:
         """Whether the pruner wants the trial stopped, judged by its latest report.

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
 from multiprocessing.connection import Connection
@@ -55,9 +56,10 @@ def run_trials(
         own = f"attempt {request.attempt} of {request.study}/{request.number}: {request.params}"
         numbers = [other.number for other in requests if other is not request]
         trial.log(f"{own}, stacked with {numbers}" if numbers else own)
-    for index, end in outcomes(get_task(requests[0].task), trials):
+    for index, ended in outcomes(get_task(requests[0].task), trials):
         trial = trials[index]
         trial.close()
+        end = with_constraints(ended, trial.constraints, requests[index].constraints)
         if isinstance(end, OutOfSpace):
             trial.log(f"put off: {end.error}")
         elif end.state == "PRUNED":
@@ -84,7 +86,7 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
         results = task.run_stack(trials) if len(trials) > 1 else [(0, task(trials[0]))]
         for index, value in results:
             running.remove(index)
-            yield index, outcome(value)
+            yield index, outcome(value, n_objectives=trials[index].n_objectives)
         left: Finished | OutOfSpace = Finished(
             state="FAIL", error="the task ended without a result"
         )
@@ -102,32 +104,67 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
         yield index, left
 
 
-def outcome(value: Any) -> Finished:
+def outcome(value: Any, *, n_objectives: int = 1) -> Finished:
     """What a task's return value makes of its trial.
 
-    A finite number completes it. NaN, infinities, ``None``, booleans and text fail it: no sampler
-    can learn from them. In a stack a ``TrialPruned`` stands for itself.
+    A finite number completes it, or a sequence of as many as there are objectives. NaN, infinities,
+    ``None``, booleans and text fail it: no sampler can learn from them. In a stack a
+    ``TrialPruned`` stands for itself.
 
     Example:
         >>> outcome(0.5)
         Finished(state='COMPLETE', value=0.5, error=None, retryable=True)
         >>> outcome(float("inf")).error
         'the task returned inf; a finite number is needed'
+        >>> outcome((0.5, 2), n_objectives=2).value
+        [0.5, 2.0]
     """
     if isinstance(value, optuna.TrialPruned):
         return Finished(state="PRUNED")
-    text = isinstance(value, str | bytes | bool) or value is None
-    try:
-        number = math.nan if text else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    if n_objectives == 1:
+        numbers, needed = [_number(value)], "a finite number is needed"
+    else:
+        # A sequence, an array or a tensor; a set has no order, and a text is no numbers.
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        numbers = [_number(one) for one in listed] if isinstance(listed, list | tuple) else []
+        needed = f"{n_objectives} finite numbers are needed, one for each objective"
+    if len(numbers) != n_objectives or not all(map(math.isfinite, numbers)):
         return Finished(
             state="FAIL",
-            error=f"the task returned {value!r}; a finite number is needed",
+            error=f"the task returned {value!r}; {needed}",
             retryable=False,  # the same seed gives the same number
         )
-    return Finished(state="COMPLETE", value=number)
+    return Finished(state="COMPLETE", value=numbers[0] if n_objectives == 1 else numbers)
+
+
+def with_constraints(
+    end: Finished | OutOfSpace, given: Mapping[str, float], needed: Sequence[str]
+) -> Finished | OutOfSpace:
+    """Add its constraints to a trial's end; a complete one that lacks some has failed.
+
+    Args:
+        end: how the trial ended.
+        given: the constraints that it set.
+        needed: the names of the study's.
+    """
+    if not needed or isinstance(end, OutOfSpace) or end.state == "FAIL":
+        return end
+    if missing := [name for name in needed if name not in given]:
+        if end.state == "PRUNED":
+            return end
+        message = f"the study's constraint {missing[0]!r} was not set; see Trial.set_constraint"
+        return Finished(state="FAIL", error=message, retryable=False)
+    return replace(end, constraints={name: given[name] for name in needed})
+
+
+def _number(value: Any) -> float:
+    """The value as a number, or NaN if it is none."""
+    if isinstance(value, str | bytes | bool) or value is None:
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def import_tasks() -> None:
@@ -149,6 +186,8 @@ def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
         channel=channel,
         checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
         log=open_log(Path(request.log_path)),
+        n_objectives=request.n_objectives,
+        constraint_names=request.constraints,
         traces_before_reports=request.traces_before_reports,
     )
 

@@ -184,7 +184,13 @@ class Worker:
             trial = claimed.trial
             assert trial.number is not None
             spec = StudySpec.model_validate(claimed.study.spec)
-            self._optuna.tell(spec, number=trial.number, state=trial.state, value=trial.value)
+            self._optuna.tell(
+                spec,
+                number=trial.number,
+                state=trial.state,
+                value=trial.value if trial.objective_values is None else trial.objective_values,
+                constraints=trial.constraints,
+            )
             results.record_told(self._database, trial.id)
 
     def _beat(self) -> None:

@@ -80,6 +80,9 @@ def test_a_trial_shows_its_parameters_and_times(
         "number": 0,
         "state": "COMPLETE",
         "value": 0.5,
+        "values": None,
+        "constraints": None,
+        "feasible": True,
         "params": {"alpha": 3.0},
         "seed": 5,
         "attempt": 1,
@@ -89,7 +92,8 @@ def test_a_trial_shows_its_parameters_and_times(
         "layers": LAYERS,
         "metrics": None,
     }
-    assert api.get(f"/v1/studies/{study}").json()["best"] == trial
+    shown = api.get(f"/v1/studies/{study}").json()
+    assert (shown["best"], shown["best_trials"]) == (trial, [trial])
 
 
 def test_pages_walk_every_trial_once(api: httpx.Client, state: Database, study: str) -> None:

@@ -9,6 +9,21 @@ from rich.console import Console
 from alphagrad import display
 
 
+def trial(number: int, *values: float, **changes: Any) -> dict[str, Any]:
+    base = {
+        "number": number,
+        "state": "COMPLETE",
+        "value": values[0] if len(values) == 1 else None,
+        "values": list(values) if len(values) > 1 else None,
+        "feasible": True,
+        "params": {"alpha": 2.123456, "epochs": 3},
+        "error": None,
+        "started_at": "2026-01-01T00:00:00Z",
+        "finished_at": "2026-01-01T00:00:01.25Z",
+    }
+    return base | changes
+
+
 def study(**changes: Any) -> dict[str, Any]:
     base = {
         "name": "bar",
@@ -19,7 +34,8 @@ def study(**changes: Any) -> dict[str, Any]:
         },
         "n_trials": 20,
         "trials": {"COMPLETE": 3, "FAIL": 1, "PRUNED": 2, "RUNNING": 2, "QUEUED": 12},
-        "best": {"value": 0.9876, "number": 4},
+        "best": trial(4, 0.9876),
+        "best_trials": [trial(4, 0.9876)],
         "eta_seconds": 75.0,
     }
     return base | changes
@@ -56,38 +72,33 @@ def test_progress_on_a_terminal_shows_trials_best_and_time_left() -> None:
 
 
 def test_a_study_without_a_value_has_an_empty_place_for_it() -> None:
-    text = printed(display.studies_table([study(best=None)]))
+    text = printed(display.studies_table([study(best=None, best_trials=[])]))
     assert "6/20" in text
     assert "None" not in text
 
 
 def test_trials_show_the_searched_parameters_the_time_and_the_error() -> None:
-    trials = [
-        {
-            "number": 0,
-            "state": "COMPLETE",
-            "value": 0.5,
-            "params": {"alpha": 2.123456, "epochs": 3},
-            "error": None,
-            "started_at": "2026-01-01T00:00:00Z",
-            "finished_at": "2026-01-01T00:00:01.25Z",
-        },
-        {
-            "number": 1,
-            "state": "FAIL",
-            "value": None,
-            "params": {"epochs": 3},
-            "error": "ValueError: [red]no[/red]",
-            "started_at": None,
-            "finished_at": None,
-        },
-    ]
+    failed = {"error": "ValueError: [red]no[/red]", "started_at": None, "finished_at": None}
+    trials = [trial(0, 0.5), trial(1, state="FAIL", params={"epochs": 3}, **failed)]
     text = printed(display.trials_table(trials, searched=display.searched_params(study())))
     assert "2.123 " in text
     assert "1.2 " in text
     assert "epochs" not in text
     # An error's own words, whatever brackets are in them.
     assert "ValueError: [red]no[/red]" in text
+
+
+def test_several_objectives_and_what_is_infeasible_are_shown() -> None:
+    front = [trial(number, 0.5 + number, 2.0) for number in range(4)]
+    several = study(best=None, best_trials=front)
+    assert display.best_of(several) == (
+        "0.5, 2 (trial 0); 1.5, 2 (trial 1); 2.5, 2 (trial 2); 1 more"
+    )
+    trials = [trial(0, 0.5, 2.0), trial(1, 0.75, feasible=False, params={"alpha[q.*]": 9.0})]
+    text = printed(display.trials_table(trials, searched=["alpha[q.*]"]))
+    assert "0.5, 2 " in text
+    assert "COMPLETE (infeasible)" in text
+    assert "alpha[q.*]" in text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "60:00")])

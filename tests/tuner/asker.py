@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from alphagrad.tuner import StudySpec
@@ -26,8 +26,16 @@ class Asker:
         study = self.storage.study(self.spec, number=asked.number)
         return self.storage.report(study, asked.optuna_trial_id, step=step, value=value)
 
-    def tell(self, asked: AskedTrial, state: str, value: float | None = None) -> None:
-        self.storage.tell(self.spec, number=asked.number, state=state, value=value)
+    def tell(
+        self,
+        asked: AskedTrial,
+        state: str,
+        value: float | Sequence[float] | None = None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        self.storage.tell(
+            self.spec, number=asked.number, state=state, value=value, constraints=constraints
+        )
 
 
 def play(

@@ -232,7 +232,7 @@ def test_a_finish_is_recorded_once(database: Database, submit: Submit) -> None:
     # The same result again, as after an answer that was lost; another result is refused.
     assert results.finish(database, **identity, state="COMPLETE", value=0.7)  # type: ignore[arg-type]
     with pytest.raises(StaleFenceError):
-        results.finish(database, **identity, state="FAIL", error="late")
+        results.finish(database, **identity, state="FAIL", error="late")  # type: ignore[arg-type]
     [trial] = trials(database)
     assert (trial.state, trial.value, trial.error) == ("COMPLETE", 0.5, None)
     assert (trial.worker, trial.lease_expires_at, trial.failures) == (None, None, 0)

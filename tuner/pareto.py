@@ -1,0 +1,49 @@
+"""Studies of several objectives: the trials that no other one beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alphagrad.tuner.models import StudyRow, TrialRow
+
+
+def dominates(one: Sequence[float], other: Sequence[float], directions: Sequence[str]) -> bool:
+    """Whether values are nowhere worse than others, and better somewhere.
+
+    Example:
+        >>> dominates([0.9, 5.0], [0.9, 7.0], ["maximize", "minimize"])
+        True
+        >>> dominates([0.9, 5.0], [0.8, 3.0], ["maximize", "minimize"])
+        False
+    """
+    signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]
+    gaps = [sign * (a - b) for sign, a, b in zip(signs, one, other, strict=True)]
+    return all(gap <= 0 for gap in gaps) and any(gap < 0 for gap in gaps)
+
+
+def join_front(session: Session, trial: TrialRow) -> None:
+    """Put a trial that completes on its study's Pareto front, or leave the front as it is.
+
+    The front is kept up to date instead of sought at each look at the study, which would read all
+    of its trials.
+
+    Args:
+        session: a transaction of the caller's.
+        trial: complete and feasible, with its values.
+    """
+    # Locked, so that of two trials that end at once the second is compared with the first.
+    study = session.get_one(StudyRow, trial.study_id, with_for_update=True)
+    directions, values = study.spec["directions"], trial.objective_values
+    assert values is not None
+    front = session.scalars(
+        select(TrialRow).where(TrialRow.study_id == study.id, TrialRow.on_front)
+    ).all()
+    if any(dominates(best.objective_values or (), values, directions) for best in front):
+        return
+    for best in front:
+        if dominates(values, best.objective_values or (), directions):
+            best.on_front = False
+    trial.on_front = True

@@ -1,6 +1,6 @@
 """From parameters to an optimizer, with its α scheduler where the α rule has one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 import torch._dynamo
 from torch import nn
 
-from alphagrad.optim import AlphaGrad
+from alphagrad.optim import AlphaGrad, matching_layers
 from alphagrad.scheduler import (
     AlphaScheduler,
     Band,
@@ -37,7 +37,10 @@ Named = list[tuple[str, nn.Parameter]]
 
 
 def build_optimizer(
-    params: OptimizerParams, named_parameters: Iterable[tuple[str, nn.Parameter]]
+    params: OptimizerParams,
+    named_parameters: Iterable[tuple[str, nn.Parameter]],
+    *,
+    other_layers: Iterable[str] = (),
 ) -> tuple[torch.optim.Optimizer, AlphaScheduler | None]:
     """Builds the optimizer that a task's parameters ask for.
 
@@ -48,23 +51,65 @@ def build_optimizer(
         params: the optimizer's name, α rule and settings.
         named_parameters: what to train, as `Module.named_parameters` gives it; the names are
             those of the layers in α traces and knob commands.
+        other_layers: the names in the task's other optimizers (default: there are none).
 
     Returns:
         The optimizer, and the scheduler that moves its α, attached to the optimizer's step unless
         it moves by a metric alone, which `Trial.watch` sees to; None where α is left as it starts.
 
     Raises:
-        ValueError: a glob matches no layer.
+        ValueError: a glob matches no layer, or two for α match the same.
     """
     named = list(named_parameters)
     if params.optimizer != "alphagrad":
         return OTHERS[params.optimizer](params, named), None
     optimizer = _alphagrad(params, named)
+    if params.alpha_by_layer:
+        alphas = alpha_of_layers(
+            params.alpha_by_layer, optimizer.layer_names(), elsewhere=other_layers
+        )
+        if alphas:
+            optimizer.set_alpha(alphas)
     schedulers = _schedulers(params, optimizer)
     if not schedulers:
         return optimizer, None
     scheduler = schedulers[0] if len(schedulers) == 1 else ChainedAlpha(schedulers)
     return optimizer, scheduler if scheduler.by_metric else scheduler.attach()
+
+
+def alpha_of_layers(
+    by_glob: Mapping[str, float], layers: Iterable[str], *, elsewhere: Iterable[str] = ()
+) -> dict[str, float]:
+    """Finds the α of each layer that a glob matches.
+
+    Args:
+        by_glob: α by glob, as `alphagrad.optim.matching_layers` reads it.
+        layers: the names of an optimizer's layers.
+        elsewhere: those of the task's other optimizers: a glob may be for one of them.
+
+    Returns:
+        α by the layer's name; the others are left as they are.
+
+    Raises:
+        ValueError: a glob matches no layer, or a layer is matched by two.
+
+    Example:
+        >>> alpha_of_layers({"actor.*": 50.0}, ["actor.w", "critic.w"])
+        {'actor.w': 50.0}
+    """
+    names, others = list(layers), list(elsewhere)
+    chosen: dict[str, str] = {}
+    for glob in by_glob:
+        if not matching_layers(names + others, glob):
+            known = ", ".join(names + others)
+            raise ValueError(f"alpha[{glob}] matches no layer, the layers are: {known}")
+        for name in matching_layers(names, glob):
+            if name in chosen:
+                raise ValueError(
+                    f"alpha[{chosen[name]}] and alpha[{glob}] both match the layer {name!r}"
+                )
+            chosen[name] = glob
+    return {name: by_glob[glob] for name, glob in chosen.items()}
 
 
 def _alphagrad(params: OptimizerParams, named: Named) -> AlphaGrad:

@@ -3,15 +3,18 @@
 Only pydantic is imported here, so a server can list and validate parameters without torch.
 """
 
-from typing import Literal, Self
+import math
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from alphagrad.studies.layer_alphas import collect
 from alphagrad.studies.scheduler_params import SchedulerParams
 
 # The optimizers that read each of these options.
 READ_BY: dict[str, tuple[str, ...]] = {
     "alpha": ("alphagrad",),
+    "alpha_by_layer": ("alphagrad",),
     "norm": ("alphagrad",),
     "transform": ("alphagrad",),
     "beta": ("alphagrad",),
@@ -31,6 +34,8 @@ class OptimizerParams(SchedulerParams):
     AlphaGrad and Adam. Adam keeps torch's betas, Lion its 0.9 and 0.99.
     """
 
+    per_layer: ClassVar[tuple[str, ...]] = ("alpha",)
+
     optimizer: Literal["alphagrad", "adam", "sgd", "lion"] = Field(
         default="alphagrad",
         description="the optimizer that trains the network: AlphaGrad, Adam, SGD with momentum, "
@@ -40,6 +45,11 @@ class OptimizerParams(SchedulerParams):
         default=None,
         gt=0,
         description="steepness of the tanh, one for all tensors; none means k·√d for each tensor",
+    )
+    alpha_by_layer: dict[str, float] | None = Field(
+        default=None,
+        description='written as "alpha[GLOB]", a parameter for each: the steepness of the layers '
+        "that match the glob, instead of alpha or k·√d",
     )
     k: float = Field(
         default=1.5, gt=0, description="deviation of the tanh's input where alpha is k·√d"
@@ -85,6 +95,18 @@ class OptimizerParams(SchedulerParams):
         "the shape of a step alone",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _alphas_of_layers(cls, params: Any) -> Any:
+        return collect(params)
+
+    @model_validator(mode="after")
+    def _layers_have_an_alpha(self) -> Self:
+        for glob, alpha in (self.alpha_by_layer or {}).items():
+            if not (math.isfinite(alpha) and alpha > 0):
+                raise ValueError(f"alpha[{glob}]={alpha} must be a finite number above 0")
+        return self
+
     @model_validator(mode="after")
     def _options_have_effect(self) -> Self:
         for name, optimizers in READ_BY.items():
@@ -109,6 +131,14 @@ class OptimizerParams(SchedulerParams):
             raise ValueError(
                 f"alpha={self.alpha} has no effect with alpha_rule={rule!r}; "
                 "leave it out, or set alpha_rule='constant'"
+            )
+        if self.alpha_by_layer and (starts_anew or rule == "dynag"):
+            names = ", ".join(f"alpha[{glob}]" for glob in self.alpha_by_layer)
+            raise ValueError(f"{names} has no effect with alpha_rule={rule!r}")
+        if self.alpha_by_layer and layers is not None and rule == "constant":
+            raise ValueError(
+                f"alpha_layers={layers!r} and alpha[{next(iter(self.alpha_by_layer))}]: "
+                "give α of some layers one way only"
             )
         plain = self.alpha is None and self.alpha_saturation is None and self.alpha_d is None
         if layers is not None and rule in ("constant", "sqrt_d") and plain:

@@ -71,8 +71,13 @@ def td3(trial: Trial) -> float:
         generator=torch.Generator().manual_seed(network_seed),
         **({} if params.backend == "numpy" else {"device": params.device}),
     )
-    optimizer, scheduler = build_optimizer(params, learner.critics.named_parameters())
-    actor_optimizer, actor_scheduler = build_optimizer(params, learner.actor.named_parameters())
+    critics, actor = (list(m.named_parameters()) for m in (learner.critics, learner.actor))
+    optimizer, scheduler = build_optimizer(
+        params, critics, other_layers=[name for name, _ in actor]
+    )
+    actor_optimizer, actor_scheduler = build_optimizer(
+        params, actor, other_layers=[name for name, _ in critics]
+    )
     buffer = ReplayBuffer(
         min(params.buffer_size, params.total_timesteps),
         observation_size=episode.observation.size,

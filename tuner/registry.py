@@ -90,7 +90,17 @@ class Task:
         """Those of ``names`` that the task would refuse."""
         if self.params is None or self.params.model_config.get("extra") != "forbid":
             return []
-        return sorted(set(names) - set(self.param_names))
+        return sorted(name for name in names if self.base_name(name) not in self.param_names)
+
+    def base_name(self, name: str) -> str:
+        """The declared parameter that a name such as ``alpha[actor.*]`` is of.
+
+        A model of parameters lists those that can be given by layer in a class variable
+        ``per_layer``, and takes them in with a validator of its own.
+        """
+        base, bracket, glob = name.partition("[")
+        by_layer = bracket and glob.endswith("]") and len(glob) > 1
+        return base if by_layer and base in getattr(self.params, "per_layer", ()) else name
 
     def complete(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Check ``params`` and add the defaults.

@@ -209,7 +209,8 @@ def _check_stack(spec: StudySpec, task: Task) -> None:
     if task.stack is None:
         message = f"{task.name} cannot train several trials in one process; leave stack out"
         raise SpecError([FieldError("stack", spec.stack, message)])
-    if fixed := sorted(set(dimensions(spec.params)) - task.stack_params):
+    searched = dimensions(spec.params)
+    if fixed := sorted(n for n in searched if task.base_name(n) not in task.stack_params):
         message = "must be the same in all trials of a stack; it cannot be searched with stack > 1"
         raise SpecError([FieldError(f"params.{name}", name, message) for name in fixed])
 

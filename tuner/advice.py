@@ -32,14 +32,20 @@ def spec_warnings(spec: StudySpec) -> list[str]:
         ['tpe draws its first n_startup_trials=10 at random: here all 5']
     """
     space = dimensions(spec.params)
-    return [*_start(spec), *_sampler(spec, space), *_constraints(spec), *_pruner(spec)]
+    return [
+        *_start(spec),
+        *_sampler(spec, space),
+        *_constraints(spec),
+        *_warm_start(spec),
+        *_pruner(spec),
+    ]
 
 
 def _start(spec: StudySpec) -> list[str]:
     sampler = spec.sampler
     if not isinstance(sampler, TPE | GP | CMAES) or not dimensions(spec.params):
         return []
-    if sampler.n_startup_trials < spec.n_trials:
+    if sampler.n_startup_trials < spec.n_trials or spec.warm_start:
         return []
     first = f"n_startup_trials={sampler.n_startup_trials}"
     return [f"{sampler.type} draws its first {first} at random: here all {spec.n_trials}"]
@@ -75,6 +81,12 @@ def _constraints(spec: StudySpec) -> list[str]:
     if not spec.constraints or isinstance(spec.sampler, TPE | GP | NSGA2):
         return []
     return [f"{spec.sampler.type} draws without regard to constraints"]
+
+
+def _warm_start(spec: StudySpec) -> list[str]:
+    if not spec.warm_start or isinstance(spec.sampler, TPE | GP):
+        return []
+    return [f"{spec.sampler.type} draws without regard to the trials of warm_start"]
 
 
 def _pruner(spec: StudySpec) -> list[str]:

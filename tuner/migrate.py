@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from alembic import command
 from alembic.config import Config
@@ -17,14 +18,15 @@ from sqlalchemy import text
 from alphagrad.tuner.database import Database, engine_options
 
 VERSION_TABLE = "alphagrad_alembic_version"  # Optuna's own Alembic uses the default name
-_LOCK_KEY = 0x616C7068  # "alph", the advisory lock of all migrations on one PostgreSQL database
+# The advisory locks on one PostgreSQL database; the first is "alph".
+_LOCK_KEYS = {"migration": 0x616C7068, "warm_start": 0x616C7069}
 
 
 def migrate(database: Database) -> None:
     """Create or upgrade all tables; safe to call from many processes at once."""
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with _alone(database):
+    with alone(database, "migration"):
         # Optuna's constructor makes its tables and checks their version.
         storage = RDBStorage(
             database.url.render_as_string(hide_password=False),
@@ -58,14 +60,20 @@ def _config() -> Config:
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[None]:
+def alone(database: Database, purpose: Literal["migration", "warm_start"]) -> Iterator[None]:
+    """Let one process at a time do something to a database; the others wait.
+
+    The lock is free again when its holder has ended, however it did.
+    """
+    key = {"key": _LOCK_KEYS[purpose]}
     if database.is_sqlite:
-        with FileLock(f"{database.url.database}.lock"):
+        suffix = "" if purpose == "migration" else f".{purpose}"
+        with FileLock(f"{database.url.database}{suffix}.lock"):
             yield
         return
     with database.engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)

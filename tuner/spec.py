@@ -94,6 +94,10 @@ class StudySpec(BaseModel):
     enqueue: list[dict[Text, Scalar]] = Field(default_factory=list)
     """Parameters that the first trials try; the sampler draws those left out."""
 
+    warm_start: list[Annotated[str, Field(pattern=NAME_PATTERN)]] = Field(default_factory=list)
+    """Studies in the same database whose finished trials the sampler and the pruner know as well,
+    as they are when this one is submitted; they do not count."""
+
     @field_validator("params")
     @classmethod
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
@@ -108,9 +112,9 @@ class StudySpec(BaseModel):
         assert self.direction is not None
         return [self.direction]
 
-    @field_validator("constraints")
+    @field_validator("constraints", "warm_start")
     @classmethod
-    def _constraints_differ(cls, names: list[str]) -> list[str]:
+    def _names_differ(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
             raise ValueError(f"the names must differ, got {names}")
         return names
@@ -159,8 +163,9 @@ class StudySpec(BaseModel):
             raise ValueError(
                 f"brute_force over {grid.size} points: at most {MOST_SHUFFLED}; use random"
             )
-        if self.enqueue:
-            raise ValueError(f"enqueue does not go with {kind}, whose points are all given")
+        for field in ("enqueue", "warm_start"):
+            if getattr(self, field):
+                raise ValueError(f"{field} does not go with {kind}, whose points are all given")
         return self
 
 

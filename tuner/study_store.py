@@ -19,9 +19,11 @@ from alphagrad.tuner.errors import (
     StudyNotFoundError,
     TrialNotFoundError,
 )
+from alphagrad.tuner.migrate import alone
 from alphagrad.tuner.models import FINISHED, OPEN_STUDY, UNFINISHED, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import NAME_PATTERN, StudySpec
+from alphagrad.tuner.warm_start import check_sources
 
 ENDED_STUDY = ("COMPLETED", "FAILED", "CANCELLED")
 MOST_BEST = 100
@@ -70,9 +72,12 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
 
     Raises:
         DuplicateStudyError: the name is taken, by a study of ours or one of plain Optuna.
+        SpecError: a study to start from does not exist, or does not fit.
     """
     if optuna_storage.has_study(spec.name):
         raise DuplicateStudyError(spec.name)
+    if spec.warm_start:
+        check_sources(database, spec)
     with database.write() as session:
         row = StudyRow(
             name=spec.name,
@@ -99,9 +104,17 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
 def ensure_optuna_study(
     database: Database, optuna_storage: OptunaStorage, row: StudyRow, spec: StudySpec
 ) -> int:
-    """Create Optuna's study if a crash came between our row and it; returns Optuna's id."""
+    """Create Optuna's study if a crash came between our row and it; returns Optuna's id.
+
+    What the study starts from is in it when this returns.
+    """
     if row.optuna_study_id is None:
-        row.optuna_study_id = optuna_storage.create_study(spec)
+        optuna_study_id = optuna_storage.create_study(spec)
+        if spec.warm_start:
+            # Alone, since who submits the study and a worker that claims from it may both be here.
+            with alone(database, "warm_start"):
+                optuna_storage.add_observations(spec, optuna_study_id=optuna_study_id)
+        row.optuna_study_id = optuna_study_id
         with database.write() as session:
             session.get_one(StudyRow, row.id).optuna_study_id = row.optuna_study_id
     return row.optuna_study_id

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 import alphagrad.scheduler
 from alphagrad.api import studies, tasks, trials
 from alphagrad.api.settings import ApiSettings
 from alphagrad.cli import app
 from alphagrad.optim import AlphaGrad
-from alphagrad.tuner import StudySpec, task_names
+from alphagrad.tuner import StudySpec, parse_spec, task_names
+from alphagrad.tuner.advice import spec_warnings
+from alphagrad.tuner.pruners import PrunerSpec
+from alphagrad.tuner.samplers import SamplerSpec
+from alphagrad.tuner.space import CategoricalDimension, FloatDimension, IntDimension
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,7 +40,41 @@ def test_settings_are_documented(setting: str) -> None:
 
 @pytest.mark.parametrize("field", StudySpec.model_fields)
 def test_study_fields_are_documented(field: str) -> None:
-    assert f"| `{field}` |" in text("docs/api.md")
+    assert f"| `{field}` |" in text("docs/studies.md")
+
+
+@pytest.mark.parametrize(
+    "kind", [*get_args(get_args(SamplerSpec)[0]), *get_args(get_args(PrunerSpec)[0])]
+)
+def test_samplers_and_pruners_are_documented(kind: type[BaseModel]) -> None:
+    page = text("docs/studies.md")
+    fields = dict(kind.model_fields)
+    (name,) = get_args(fields.pop("type").annotation)
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    section = page.partition("### Saturation")[2].partition("\n## ")[0]
+    for option, field in fields.items():
+        if name == "saturation":
+            row = next(line for line in section.splitlines() if line.startswith(f"| `{option}` |"))
+        assert f"`{option}`" in row
+        if isinstance(field.default, int | float):
+            shown = json.dumps(field.default).removesuffix(".0")
+            assert re.search(rf"`{option}`[^`]*(\(|\| ){re.escape(shown)}\b", row), (row, shown)
+
+
+@pytest.mark.parametrize("kind", [FloatDimension, IntDimension, CategoricalDimension])
+def test_dimensions_are_documented(kind: type[BaseModel]) -> None:
+    section = text("docs/studies.md").partition("## Dimensions")[2].partition("\n## ")[0]
+    (name,) = get_args(kind.model_fields["type"].annotation)
+    row = next(line for line in section.splitlines() if line.startswith(f"| `{name}` |"))
+    for field in set(kind.model_fields) - {"type", "when"}:
+        assert f"`{field}`" in row
+    assert "`when = " in section
+
+
+def test_study_files_in_the_docs_are_valid() -> None:
+    (study,) = re.findall(r"^```toml\n(.*?)^```", text("docs/studies.md"), flags=re.M | re.S)
+    spec = parse_spec(tomllib.loads(study))
+    assert spec_warnings(spec) == []
 
 
 def test_routes_are_documented() -> None:

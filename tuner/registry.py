@@ -19,8 +19,10 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from alphagrad.tuner.trial import Trial
 
-TaskFunction = Callable[["Trial"], float]
-StackFunction = Callable[[Sequence["Trial"]], Iterator[tuple[int, float | TrialPruned]]]
+Result = float | Sequence[float]
+"""Of one objective, or of several."""
+TaskFunction = Callable[["Trial"], Result]
+StackFunction = Callable[[Sequence["Trial"]], Iterator[tuple[int, Result | TrialPruned]]]
 ENTRY_POINT_GROUP = "alphagrad.tasks"
 
 _registry: dict[str, Task] = {}
@@ -112,11 +114,11 @@ class Task:
             return dict(params)
         return self.params.model_validate(dict(params)).model_dump()
 
-    def __call__(self, trial: Trial) -> float:
+    def __call__(self, trial: Trial) -> Result:
         """Run the task, as if the decorated function were called."""
         return self.load()(trial)
 
-    def run_stack(self, trials: Sequence[Trial]) -> Iterator[tuple[int, float | TrialPruned]]:
+    def run_stack(self, trials: Sequence[Trial]) -> Iterator[tuple[int, Result | TrialPruned]]:
         """Run the task for several trials side by side.
 
         Raises:

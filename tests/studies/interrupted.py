@@ -60,7 +60,9 @@ def run(
     checkpoints = None if folder is None else CheckpointStore(folder, fence=attempt)
     trial = Trial(params=task.complete(params), seed=seed, channel=line, checkpoints=checkpoints)
     try:
-        return task(trial)
+        value = task(trial)
+        assert isinstance(value, float)
+        return value
     finally:
         trial.close()
 

@@ -51,7 +51,7 @@ class Client:
         self._http.close()
 
     def submit(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Submit a study; returns it as the server stored it."""
+        """Submit a study; returns it as the server stored it, and ``warnings``."""
         return self._call("POST", "/v1/studies", json=dict(spec))
 
     def studies(self) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, pareto, queueing
+from alphagrad.tuner import attempts, best_trials, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -258,7 +258,7 @@ def end(
     trial.constraints = None if constraints is None else dict(constraints)
     trial.feasible = all(value <= 0 for value in (constraints or {}).values())
     if state == "COMPLETE" and trial.feasible and trial.objective_values is not None:
-        pareto.join_front(session, trial)
+        best_trials.join_front(session, trial)
     trial.error = None if error is None else clean_text(error)
     trial.worker = None
     trial.lease_expires_at = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError
 
+from alphagrad.tuner import warm_start
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
@@ -23,9 +23,6 @@ from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import suggest
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.warm_start import WARM_START, observation
-
-logger = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -112,44 +109,12 @@ class OptunaStorage:
         return self._storage.get_study_id_from_name(spec.name)
 
     @_database_errors
-    def add_observations(self, spec: StudySpec, *, optuna_study_id: int) -> int:
+    def add_observations(self, spec: StudySpec, *, optuna_study_id: int) -> None:
         """Add the finished trials of the studies that a study starts from, those not yet added.
 
-        Each says which trial it repeats from its first moment, so that after a crash none is added
-        twice. No two processes may do this at once.
-
-        Returns:
-            How many the study has now.
+        No two processes may do this at once.
         """
-        added = {
-            trial.user_attrs.get(WARM_START)
-            for trial in self._storage.get_all_trials(optuna_study_id, deepcopy=False)
-        } - {None}
-        for source in spec.warm_start:
-            if not self.has_study(source):
-                continue  # submitted a moment ago: it has no trials yet
-            left_out = 0
-            for trial in self._storage.get_all_trials(
-                self._storage.get_study_id_from_name(source),
-                deepcopy=False,
-                states=(TrialState.COMPLETE, TrialState.PRUNED),
-            ):
-                if f"{source}/{trial.number}" in added or WARM_START in trial.user_attrs:
-                    continue  # what the source started from is not its own
-                repeated = observation(spec, trial, source=source)
-                if repeated is None:
-                    left_out += 1
-                    continue
-                self._storage.create_new_trial(optuna_study_id, repeated)
-                added.add(f"{source}/{trial.number}")
-            if left_out:
-                logger.warning(
-                    "%s starts without %d trials of %s: they are outside of its space",
-                    spec.name,
-                    left_out,
-                    source,
-                )
-        return len(added)
+        warm_start.add_observations(self._storage, spec, optuna_study_id=optuna_study_id)
 
     @_database_errors
     def ask(

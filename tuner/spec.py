@@ -56,9 +56,7 @@ class StudySpec(BaseModel):
     """A plain value or a list is a constant, an object is a dimension to search."""
     directions: Annotated[list[Direction], Field(min_length=2)] | None = None
     """One for each of several objectives; the task returns as many numbers."""
-    direction: Direction | None = Field(
-        default_factory=lambda data: "maximize" if data.get("directions") is None else None
-    )
+    direction: Direction | None = None
     """Of the one objective, ``maximize`` where nothing is said; null with ``directions``."""
     constraints: list[Annotated[Text, Field(min_length=1, max_length=100)]] = Field(
         default_factory=list
@@ -103,6 +101,13 @@ class StudySpec(BaseModel):
     def _space_is_sound(cls, params: dict[str, Parameter]) -> dict[str, Parameter]:
         dimensions(params)
         return params
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_is_maximized(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not {"direction", "directions"} & data.keys():
+            return data | {"direction": "maximize"}
+        return data
 
     @property
     def objectives(self) -> list[Direction]:

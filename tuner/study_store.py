@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import leases
+from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import (
     DuplicateStudyError,
@@ -26,8 +27,6 @@ from alphagrad.tuner.spec import NAME_PATTERN, StudySpec
 from alphagrad.tuner.warm_start import check_sources
 
 ENDED_STUDY = ("COMPLETED", "FAILED", "CANCELLED")
-MOST_BEST = 100
-"""So many trials of a Pareto front are shown at most."""
 RECORDED_PACKAGES = ("alphagrad", "gymnasium", "mujoco", "numpy", "optuna", "torch")
 
 
@@ -271,7 +270,7 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
     counts = {state: count for state, count in session.execute(by_state)}  # noqa: C416
     if row.state in OPEN_STUDY:
         counts["QUEUED"] = row.n_trials - row.next_slot
-    best_trials = _best_trials(session, row)
+    best = best_trials(session, row)
     finished = _finished(counts)
     eta = None
     if row.state in OPEN_STUDY and row.started_at is not None and finished:
@@ -280,20 +279,10 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
     return StudyStatus(
         row=row,
         trials=counts,
-        best=best_trials[0] if best_trials and not row.spec.get("directions") else None,
-        best_trials=best_trials,
+        best=best[0] if best and not row.spec.get("directions") else None,
+        best_trials=best,
         eta_seconds=eta,
     )
-
-
-def _best_trials(session: Session, row: StudyRow) -> list[TrialRow]:
-    of_study = TrialRow.study_id == row.id
-    if row.spec.get("directions"):
-        front = select(TrialRow).where(of_study, TrialRow.on_front).order_by(TrialRow.number)
-        return list(session.scalars(front.limit(MOST_BEST)))
-    order = TrialRow.value.desc() if row.spec["direction"] == "maximize" else TrialRow.value.asc()
-    feasible = (of_study, TrialRow.state == "COMPLETE", TrialRow.feasible)
-    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(1)))
 
 
 def _finished(counts: Mapping[str, int]) -> int:

@@ -113,7 +113,7 @@ def outcome(value: Any, *, n_objectives: int = 1) -> Finished:
 
     Example:
         >>> outcome(0.5)
-        Finished(state='COMPLETE', value=0.5, error=None, retryable=True)
+        Finished(state='COMPLETE', value=0.5, constraints=None, error=None, retryable=True)
         >>> outcome(float("inf")).error
         'the task returned inf; a finite number is needed'
         >>> outcome((0.5, 2), n_objectives=2).value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select
 
 from alphagrad.tuner.database import Database
@@ -28,6 +30,9 @@ from alphagrad.tuner.space import (
 )
 from alphagrad.tuner.spec import StudySpec
 
+logger = logging.getLogger(__name__)
+
+OBSERVED = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_START = "alphagrad:warm_start"
 """The attribute of a trial of Optuna's that says which other trial it repeats: study/number."""
 
@@ -53,6 +58,35 @@ def check_sources(database: Database, spec: StudySpec) -> None:
     ]
     if errors:
         raise SpecError(errors)
+
+
+def add_observations(storage: BaseStorage, spec: StudySpec, *, optuna_study_id: int) -> None:
+    """Add the finished trials of a study's sources to it in Optuna's tables, those not yet added.
+
+    Each says which trial it repeats from its first moment, so that after a crash none is added
+    twice. No two processes may do this at once.
+    """
+    added = {
+        trial.user_attrs.get(WARM_START)
+        for trial in storage.get_all_trials(optuna_study_id, deepcopy=False)
+    }
+    for source in spec.warm_start:
+        try:
+            source_id = storage.get_study_id_from_name(source)
+        except KeyError:
+            continue  # submitted a moment ago: it has no trials yet
+        left_out = 0
+        for trial in storage.get_all_trials(source_id, deepcopy=False, states=OBSERVED):
+            if f"{source}/{trial.number}" in added or WARM_START in trial.user_attrs:
+                continue  # what the source itself started from is not its own
+            repeated = observation(spec, trial, source=source)
+            if repeated is None:
+                left_out += 1
+            else:
+                storage.create_new_trial(optuna_study_id, repeated)
+        if left_out:
+            message = "%s starts without %d trials of %s: they are outside of its space"
+            logger.warning(message, spec.name, left_out, source)
 
 
 def observation(spec: StudySpec, trial: FrozenTrial, *, source: str) -> FrozenTrial | None:

@@ -18,13 +18,13 @@ from optuna.trial import FrozenTrial
 from alphagrad.api.models import StudyOut
 from alphagrad.tuner import NonRetryableError, StudySpec, Trial, leases, results
 from alphagrad.tuner.advice import spec_warnings
+from alphagrad.tuner.best_trials import dominates
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.messages import Finished
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.pareto import dominates
 from alphagrad.tuner.study_store import get_study, list_trials
 from alphagrad.tuner.trial_main import outcome, with_constraints
 from tests.tuner.asker import Asker
@@ -61,6 +61,9 @@ def test_the_directions_of_a_study(spec: Spec) -> None:
         assert StudySpec.model_validate(each.model_dump(mode="json")) == each
     with pytest.raises(SpecError, match="direction for one objective"):
         spec(direction=None)
+    with pytest.raises(SpecError) as caught:  # nothing else is said about another field's error
+        spec(name="")
+    assert [error.field for error in caught.value.errors] == ["name"]
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,15 @@ SPACE: dict[str, Any] = {
     "batch_size": {"type": "int", "low": 32, "high": 256, "log": True},
 }
 SAMPLERS: dict[str, tuple[dict[str, Any], int]] = {
-    "tpe": ({"type": "tpe", "n_startup_trials": 4}, 10),
-    "random": ({"type": "random"}, 6),
-    "qmc": ({"type": "qmc"}, 6),
-    "gp": ({"type": "gp", "n_startup_trials": 3, "deterministic_objective": True}, 6),
-    "cmaes": ({"type": "cmaes", "n_startup_trials": 2, "popsize": 4}, 10),
-    "cmaes with margin": ({"type": "cmaes", "with_margin": True}, 8),
-    "nsga2": ({"type": "nsga2", "population_size": 4, "mutation_prob": 0.3}, 10),
-    "grid": ({"type": "grid", "points": 3}, 6),
-    "brute force": ({"type": "brute_force"}, 6),
+    "tpe": ({"type": "tpe", "n_startup_trials": 4}, 7),
+    "random": ({"type": "random"}, 4),
+    "qmc": ({"type": "qmc"}, 4),
+    "gp": ({"type": "gp", "n_startup_trials": 3, "deterministic_objective": True}, 5),
+    "cmaes": ({"type": "cmaes", "n_startup_trials": 2, "popsize": 4}, 9),
+    "cmaes with margin": ({"type": "cmaes", "with_margin": True}, 5),
+    "nsga2": ({"type": "nsga2", "population_size": 4, "mutation_prob": 0.3}, 7),
+    "grid": ({"type": "grid", "points": 3}, 4),
+    "brute force": ({"type": "brute_force"}, 4),
 }
 
 

@@ -1,4 +1,4 @@
-"""Studies of several objectives: the trials that no other one beats."""
+"""The best trials of a study: one, or with several objectives those that no other one beats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.models import StudyRow, TrialRow
+
+MOST_BEST = 100
+"""So many trials of a Pareto front are shown at most."""
 
 
 def dominates(one: Sequence[float], other: Sequence[float], directions: Sequence[str]) -> bool:
@@ -47,3 +50,18 @@ def join_front(session: Session, trial: TrialRow) -> None:
         if dominates(values, best.objective_values or (), directions):
             best.on_front = False
     trial.on_front = True
+
+
+def best_trials(session: Session, study: StudyRow) -> list[TrialRow]:
+    """The complete and feasible trials that are best.
+
+    Returns:
+        At most one, or with several objectives the Pareto front: at most ``MOST_BEST``, by number.
+    """
+    of_study = TrialRow.study_id == study.id
+    if study.spec.get("directions"):
+        front = select(TrialRow).where(of_study, TrialRow.on_front).order_by(TrialRow.number)
+        return list(session.scalars(front.limit(MOST_BEST)))
+    order = TrialRow.value.desc() if study.spec["direction"] == "maximize" else TrialRow.value.asc()
+    feasible = (of_study, TrialRow.state == "COMPLETE", TrialRow.feasible)
+    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(1)))

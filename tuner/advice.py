@@ -14,7 +14,7 @@ from alphagrad.tuner.samplers import CMAES, GP, NSGA2, QMC, TPE
 from alphagrad.tuner.space import CategoricalDimension, Dimension, dimensions
 from alphagrad.tuner.spec import StudySpec
 
-GP_TRIALS = 100
+GP_TRIALS = 60
 TPE_TRIALS = 10_000
 
 

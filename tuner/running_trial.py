@@ -243,7 +243,7 @@ class RunningTrial:
         logger.info(
             "%s %s after %.1f s%s",
             self.title,
-            f"{finished.state} {finished.value if error is None else error}",
+            f"{finished.state} {error or finished.value or ''}".strip(),
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )

@@ -30,7 +30,7 @@ CONDITIONAL = CHOICE | {
         ({"n_trials": 5, "params": {}}, None),
         ({"n_trials": 5, "sampler": {"type": "random"}}, None),
         ({"n_trials": 10_001}, "tpe reads all trials at each ask: with 10001"),
-        ({"sampler": {"type": "gp"}, "n_trials": 101}, "gp with 101 trials: each ask takes longer"),
+        ({"sampler": {"type": "gp"}, "n_trials": 61}, "gp with 61 trials: each ask takes longer"),
         ({"sampler": {"type": "gp"}}, None),
         (
             {"sampler": {"type": "gp"}, "params": CONDITIONAL},

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.models import CLAIMABLE_STUDY, MemberRow, StudyRow, TrialRow
 
 
 def candidates(
@@ -32,7 +32,7 @@ def candidates(
             StudyRow.state.in_(CLAIMABLE_STUDY),
             count < StudyRow.parallelism,
             (StudyRow.next_slot < StudyRow.n_trials)
-            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, _is_ready()).exists(),
+            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, is_ready()).exists(),
         )
         .order_by(StudyRow.priority.desc(), count, StudyRow.id)
     )
@@ -46,7 +46,7 @@ def candidates(
         ]
 
 
-def _is_ready() -> ColumnElement[bool]:
+def is_ready() -> ColumnElement[bool]:
     """Whether a trial waits, and its pause before a retry is over."""
     paused = func.coalesce(TrialRow.not_before, 0.0) > db_now()
     return and_(TrialRow.state == "WAITING", ~paused)
@@ -54,6 +54,8 @@ def _is_ready() -> ColumnElement[bool]:
 
 def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     """A study's next trial to claim: one that waits, or else one of a new slot.
+
+    In a population the member that has trained least comes first, so that all get their turn.
 
     Args:
         session: the transaction of the claim.
@@ -68,12 +70,18 @@ def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     )
     if (running or 0) >= study.parallelism:
         return None
-    waiting = session.scalar(
-        select(TrialRow).where(of_study, _is_ready()).order_by(TrialRow.id).limit(1)
-    )
-    if waiting is not None:
-        return waiting
-    if study.next_slot >= study.n_trials:
+    is_new_left = study.next_slot < study.n_trials
+    if not (is_new_left and study.spec.get("population")):
+        waiting = session.scalar(
+            select(TrialRow)
+            .outerjoin(MemberRow, MemberRow.trial_id == TrialRow.id)
+            .where(of_study, is_ready())
+            .order_by(func.coalesce(MemberRow.step, 0), TrialRow.id)
+            .limit(1)
+        )
+        if waiting is not None:
+            return waiting
+    if not is_new_left:
         return None
     trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)
     study.next_slot += 1

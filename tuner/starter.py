@@ -8,7 +8,7 @@ from multiprocessing.context import ForkServerContext
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import leases, results, study_store
+from alphagrad.tuner import exploits, leases, results, study_store
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import TrialRequest
@@ -147,6 +147,8 @@ class Starter:
             n_objectives=len(spec.objectives),
             constraints=tuple(spec.constraints),
             traces_before_reports=spec.pruner.type == "saturation",
+            population=spec.population is not None,
+            exploit=exploits.last_exploit(self._database, trial.id) if spec.population else None,
         )
 
     def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:

@@ -184,11 +184,14 @@ def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
         study=request.study,
         attempt=request.attempt,
         channel=channel,
-        checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
+        checkpoints=CheckpointStore(
+            Path(request.checkpoint_dir), fence=request.fence, exploit=request.exploit
+        ),
         log=open_log(Path(request.log_path)),
         n_objectives=request.n_objectives,
         constraint_names=request.constraints,
         traces_before_reports=request.traces_before_reports,
+        population=request.population,
     )
 
 

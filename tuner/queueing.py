@@ -55,7 +55,9 @@ def is_ready() -> ColumnElement[bool]:
 def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     """A study's next trial to claim: one that waits, or else one of a new slot.
 
-    In a population the member that has trained least comes first, so that all get their turn.
+    In a population the member that has trained least comes first, among equals the one with the
+    fewest attempts. Else one that exploits a member behind it, over and over, could keep that one
+    from ever having its turn.
 
     Args:
         session: the transaction of the claim.
@@ -71,16 +73,15 @@ def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     if (running or 0) >= study.parallelism:
         return None
     is_new_left = study.next_slot < study.n_trials
+    waiting = select(TrialRow).where(of_study, is_ready())
+    if study.spec.get("population"):
+        trained = func.coalesce(MemberRow.step, 0)
+        waiting = waiting.outerjoin(MemberRow, MemberRow.trial_id == TrialRow.id)
+        waiting = waiting.order_by(trained, TrialRow.attempt)
     if not (is_new_left and study.spec.get("population")):
-        waiting = session.scalar(
-            select(TrialRow)
-            .outerjoin(MemberRow, MemberRow.trial_id == TrialRow.id)
-            .where(of_study, is_ready())
-            .order_by(func.coalesce(MemberRow.step, 0), TrialRow.id)
-            .limit(1)
-        )
-        if waiting is not None:
-            return waiting
+        found = session.scalar(waiting.order_by(TrialRow.id).limit(1))
+        if found is not None:
+            return found
     if not is_new_left:
         return None
     trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)

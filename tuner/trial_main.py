@@ -31,6 +31,7 @@ from alphagrad.tuner.messages import (
     ToTrial,
     TrialRequest,
 )
+from alphagrad.tuner.process_tree import adopt_orphans
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
 from alphagrad.tuner.trial import Trial
 
@@ -45,6 +46,7 @@ def run_trials(
         requests: what to run, of one study; several form a stack.
     """
     os.setsid()  # a group of its own, so that all of it can be killed at once
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # The output of the process is in the log of its first trial.

@@ -167,15 +167,25 @@ CHILDREN = """
 @task("parent")
 def parent(trial: Trial) -> float:
     child = subprocess.Popen(["sleep", "30"])
+    # One that ignores what can be ignored, and one whose parent is gone, in sessions of their own.
+    deaf = ["sh", "-c", "trap '' TERM INT HUP; sleep 31; sleep 32"]
+    away = subprocess.Popen(deaf, start_new_session=True)
+    orphan = ["sh", "-c", "sleep 33 >/dev/null & echo $!"]
+    daemon = subprocess.run(orphan, stdout=subprocess.PIPE, start_new_session=True)
     if trial.study == "forks":
         # As gymnasium's AsyncVectorEnv does: this child has a copy of the trial's line.
         forked = os.fork()
         if forked == 0:
-            time.sleep(30)
+            time.sleep(120)
             os._exit(0)
     path = os.environ["ALPHAGRAD_HOME"] + "/" + trial.study
     with open(path + ".new", "w") as file:
-        file.write(f"{os.getpid()} {child.pid}")
+        file.write(f"{os.getpid()} {child.pid} ")
+        if trial.study == "waits":
+            file.write(f"{away.pid} {daemon.stdout.decode()}")
+        else:  # which end by themselves; then only their group is known
+            away.kill()
+            os.kill(int(daemon.stdout), signal.SIGKILL)
     os.rename(path + ".new", path)
     match trial.study:
         case "waits":
@@ -186,13 +196,26 @@ def parent(trial: Trial) -> float:
     return 1.0
 
 def main():
+    path, cancelled_at, seconds = os.environ["ALPHAGRAD_HOME"] + "/waits", [], []
+
+    def is_left(pid):
+        try:
+            return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def cancel(database):
-        if os.path.exists(os.environ["ALPHAGRAD_HOME"] + "/waits"):
-            if not get_study(database, "waits").ended:
-                cancel_study(database, "waits")
+        if not os.path.exists(path):
+            return
+        if not cancelled_at:
+            cancel_study(database, "waits")
+            cancelled_at.append(time.monotonic())
+        elif not seconds and not any(map(is_left, open(path).read().split())):
+            seconds.append(time.monotonic() - cancelled_at[0])
 
     names = ["waits", "returns", "dies", "forks"]
-    return run_studies({name: {"task": "parent"} for name in names}, cancel)
+    ended = run_studies({name: {"task": "parent"} for name in names}, cancel)
+    return [ended, seconds]
 """
 
 
@@ -203,8 +226,9 @@ def test_a_trials_children_end_with_it(
     until: Callable[..., object],
     gone: Callable[[int], bool],
 ) -> None:
-    # A dead trial whose forked child still holds its line ends all the same: no 30 seconds.
-    ended = run_script(CHILDREN, seconds=25)
+    # A dead trial whose forked child still holds its line ends all the same, not after 120 s.
+    ended, [seconds] = run_script(CHILDREN, seconds=60)
+    assert seconds < 5
     died = "the trial's process was killed by signal 9 without a result"
     assert ended == {
         "waits": [["FAIL", None, "the study was cancelled", 1]],

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
-import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from optuna.trial import FrozenTrial
 
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.exploits import list_exploits
-from alphagrad.tuner.models import TrialRow
 from alphagrad.tuner.study_store import get_study, list_trials
 from tests.tuner.conftest import HEAD
 
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
 
 TASK = """
+import contextlib, random
+from alphagrad.tuner.errors import DuplicateStudyError
+
 @task("drift")
 def drift(trial: Trial) -> float:
     # The best α falls from 100 to 1 over the training: no fixed one is good all the time.
@@ -38,8 +39,21 @@ def drift(trial: Trial) -> float:
         time.sleep(trial.params["seconds"])
         trial.report(gain, len(state["history"]))
         if len(state["history"]) % 3 == 0:
+            if len(state["history"]) in (9, 18):
+                kill_once(len(state["history"]))
             trial.save_checkpoint(state)
+    with open(os.environ["ALPHAGRAD_HOME"] + f"/{trial.study}-{trial.number}", "w") as file:
+        json.dump(state["history"], file)
     return state["value"]
+
+def kill_once(step):
+    # The worker dies at about the moment in which it judges who comes here first.
+    if "WORKER" in os.environ:
+        mark = os.environ["ALPHAGRAD_HOME"] + f"/killed-at-{step}"
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+            kill = (int(os.environ["WORKER"]), signal.SIGKILL)
+            threading.Timer(random.uniform(0, 0.03), os.kill, kill).start()
 
 BODY = {
     "task": "drift",
@@ -91,13 +105,19 @@ def test_a_population_follows_what_no_fixed_alpha_can_and_is_repeated_by_its_see
     assert starts[0] == starts[1]  # both began with the same draws
 
 
-FOREVER = """
+KILLED = """
 def main():
+    os.environ["WORKER"] = str(os.getpid())  # before the server that its trials are forked from
     settings = TunerSettings()
-    Worker(Database(settings.url), settings).run()
+    database, body = Database(settings.url), BODY | {"name": "s", "seed": 3, "parallelism": 4}
+    body["params"] |= {"steps": 31, "seconds": 0.01}
+    with contextlib.suppress(DuplicateStudyError):
+        spec = parse_spec(body | {"population": POPULATION})
+        create_study(database, OptunaStorage(database), spec)
+    Worker(database, settings, study="s").run()
 
-SUBMIT = BODY | {"n_trials": 4, "parallelism": 4, "seed": 3, "name": "s"}
-SUBMIT["params"] |= {"steps": 31, "seconds": 0.02}
+if __name__ == "__main__":
+    main()
 """
 
 
@@ -105,39 +125,16 @@ def test_kill_minus_nine_loses_no_exploit_and_doubles_none(
     database: Database,
     environment: dict[str, str],
     tmp_path: Path,
-    until: Callable[..., Any],
     optuna_trials: OptunaTrials,
 ) -> None:
-    environment = environment | {"ALPHAGRAD_LEASE_SECONDS": "3"}
+    environment = environment | {"ALPHAGRAD_LEASE_SECONDS": "2"}
     script = tmp_path / "script.py"
-    tail = """
-if __name__ == "__main__":
-    if sys.argv[1] == "submit":
-        database = Database(TunerSettings().url)
-        create_study(database, OptunaStorage(database), parse_spec(
-            SUBMIT | {"population": POPULATION}
-        ))
-    else:
-        main()
-"""
-    script.write_text(HEAD + TASK + FOREVER + tail)
-    command = [sys.executable, str(script)]
-    subprocess.run([*command, "submit"], env=environment, check=True)
-    moments = random.Random(1)
-    for kills in range(1, 3):
-        with subprocess.Popen([*command, "work"], env=environment) as worker:
-            try:
-                until(
-                    lambda least=2 * kills: len(list_exploits(database, "s")) >= least, seconds=90
-                )
-                time.sleep(moments.uniform(0, 0.1))
-            finally:
-                worker.kill()
-    with subprocess.Popen([*command, "work"], env=environment) as worker:
-        try:
-            until(lambda: get_study(database, "s").ended, seconds=90)
-        finally:
-            worker.kill()
+    script.write_text(HEAD + TASK + KILLED)
+    for end in (-signal.SIGKILL, -signal.SIGKILL, 0):
+        done = subprocess.run(
+            [sys.executable, str(script)], env=environment, timeout=120, check=False
+        )
+        assert done.returncode == end
 
     status = get_study(database, "s")
     assert (status.row.state, status.trials) == ("COMPLETED", {"COMPLETE": 4})
@@ -154,22 +151,17 @@ if __name__ == "__main__":
         # A fence is raised with each attempt: the exploits are those of the attempts that say so.
         ended = [attempt for attempt, outcome in attempts.items() if outcome == "EXPLOITED"]
         assert [one.row.fence for one in mine] == ended
-        history = history_of(tmp_path, trial)
-        assert len(history) == 30
+        history = [tuple(one) for one in json.loads((tmp_path / f"s-{number}").read_text())]
+        assert len(history) == 31
         own = (number, (trial.params or {})["alpha"])
-        assert trial.value == pytest.approx(value_of([*history, own]))
+        assert history[-1] == own
+        assert trial.value == pytest.approx(value_of(history))
         if mine:
             last = mine[-1].row
             assert own == (number, last.new_params["alpha"])
-            assert set(history[last.source_step :]) <= {own}
+            assert set(history[last.source_step :]) == {own}
             assert history[last.source_step - 1][1] == last.source_params["alpha"]
         assert set(history) <= known
-
-
-def history_of(home: Path, trial: TrialRow) -> list[tuple[int, float]]:
-    """Who trained each step of a member, and with what α, by the last checkpoint that it left."""
-    [path] = (home / "checkpoints" / str(trial.study_id) / str(trial.slot)).glob("*.pt")
-    return [tuple(one) for one in torch.load(path, weights_only=True)["history"]]
 
 
 def value_of(history: list[tuple[int, float]]) -> float:

@@ -57,9 +57,8 @@ def load_states(trial: Trial, parts: Mapping[str, Stateful], checkpoint: Mapping
         part.load_state_dict(checkpoint[name])
     before = checkpoint.get("params", trial.params)
     if before != trial.params:
-        for part in parts.values():
-            if isinstance(part, Optimizer):
-                follow_params(part, before=before, now=trial.params)
+        optimizers = [part for part in parts.values() if isinstance(part, Optimizer)]
+        follow_params(optimizers, before=before, now=trial.params)
 
 
 class OfAgent:

@@ -1,6 +1,6 @@
 """From parameters to an optimizer, with its α scheduler where the α rule has one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -118,33 +118,43 @@ def alpha_of_layers(
 
 
 def follow_params(
-    optimizer: torch.optim.Optimizer, *, before: Mapping[str, Any], now: Mapping[str, Any]
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
 ) -> None:
-    """Brings the settings of an optimizer from one set of parameters to another.
+    """Brings the settings of a task's optimizers from one set of parameters to another.
 
     A setting that the parameters give is set; α, which a scheduler or the knob may have moved,
-    is multiplied by the change of the α that it started from, and so is β. What the optimizer has
+    is multiplied by the change of the α that it started from, and so is β. What an optimizer has
     gathered, such as momentum, stays.
 
     Args:
-        optimizer: made by `build_optimizer`, its tensors with their names.
-        before: the task's parameters that its state comes from.
-        now: the parameters that it is to have, which name the same optimizer and α rule.
+        optimizers: made by `build_optimizer`, their tensors with their names.
+        before: the task's parameters that their state comes from.
+        now: the parameters that they are to have, which name the same optimizer and α rule.
     """
     named = [
-        pair
-        for group in optimizer.param_groups
-        for pair in zip(group["param_names"], group["params"], strict=True)
+        [
+            pair
+            for group in optimizer.param_groups
+            for pair in zip(group["param_names"], group["params"], strict=True)
+        ]
+        for optimizer in optimizers
     ]
-    old, new = (
-        build_optimizer(_of_optimizer(params), named)[0].param_groups for params in (before, now)
-    )
-    for group, was, wanted in zip(optimizer.param_groups, old, new, strict=True):
-        for key in wanted.keys() - NO_SETTING:
-            if key in KNOBS:
-                group[key] = _moved(group[key], was[key], wanted[key])
-            elif was[key] != wanted[key]:
-                group[key] = wanted[key]
+    names = {name for pairs in named for name, _ in pairs}
+    for optimizer, pairs in zip(optimizers, named, strict=True):
+        others = names - {name for name, _ in pairs}
+        old, new = (
+            build_optimizer(_of_optimizer(params), pairs, other_layers=others)[0].param_groups
+            for params in (before, now)
+        )
+        for group, was, wanted in zip(optimizer.param_groups, old, new, strict=True):
+            for key in wanted.keys() - NO_SETTING:
+                if key in KNOBS:
+                    group[key] = _moved(group[key], was[key], wanted[key])
+                elif was[key] != wanted[key]:
+                    group[key] = wanted[key]
 
 
 def _moved(value: Knob, was: Knob, wanted: Knob) -> Knob:

@@ -248,7 +248,9 @@ def _check_stack(spec: StudySpec, task: Task) -> None:
 
 def _check_population(population: Population, task: Task) -> None:
     able = task.mutable_params
-    if able is not None and (fixed := sorted(set(population.mutate) - able)):
+    if able is None:
+        return
+    if fixed := sorted(name for name in population.mutate if task.base_name(name) not in able):
         message = f"{task.name} cannot change it at a checkpoint; it can: {', '.join(sorted(able))}"
         raise SpecError([FieldError("population.mutate", name, message) for name in fixed])
 

@@ -34,7 +34,7 @@ def stepped(params: Params, *, steps: int = 3) -> torch.optim.Optimizer:
 def followed(before: Params, now: Params) -> AlphaGrad:
     optimizer = stepped(before)
     assert isinstance(optimizer, AlphaGrad)
-    follow_params(optimizer, before=before, now=now)
+    follow_params([optimizer], before=before, now=now)
     return optimizer
 
 
@@ -88,7 +88,7 @@ def test_alpha_keeps_what_a_scheduler_and_the_knob_made_of_it() -> None:
     turned = stepped({"alpha": 50.0})
     assert isinstance(turned, AlphaGrad)
     turned.set_alpha(10.0, "weight")
-    follow_params(turned, before={"alpha": 50.0}, now={"alpha": 60.0})
+    follow_params([turned], before={"alpha": 50.0}, now={"alpha": 60.0})
     assert turned.alphas() == pytest.approx({"weight": 12.0, "bias": 60.0})
 
 
@@ -98,11 +98,32 @@ def test_alpha_of_some_layers_follows_in_those() -> None:
     assert followed(before, before | {"alpha": 7.0}).alphas() == {"weight": 7.0, "bias": bias}
 
 
+def test_alpha_by_layer_follows_in_the_optimizer_that_has_the_layer() -> None:
+    before: Params = {"alpha_by_layer": {"actor.*": 50.0, "critic.weight": 20.0}}
+    now: Params = {"alpha_by_layer": {"actor.*": 60.0, "critic.weight": 20.0}}
+    networks = {name: torch.nn.Linear(4, 3) for name in ("actor", "critic")}
+    names = {part: [f"{part}.weight", f"{part}.bias"] for part in networks}
+    optimizers = [
+        build_optimizer(
+            OptimizerParams(**before),
+            zip(names[part], network.parameters(), strict=True),
+            other_layers=names["critic" if part == "actor" else "actor"],
+        )[0]
+        for part, network in networks.items()
+    ]
+    follow_params(optimizers, before=before, now=now)
+    actor, critic = optimizers
+    assert isinstance(actor, AlphaGrad)
+    assert isinstance(critic, AlphaGrad)
+    assert actor.alphas() == {"actor.weight": 60.0, "actor.bias": 60.0}
+    assert critic.alphas()["critic.weight"] == 20.0
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd", "lion"])
 def test_the_other_optimizers_follow_in_their_step_size(name: str) -> None:
     before = {"optimizer": name, "learning_rate": 1e-3}
     optimizer = stepped(before)
-    follow_params(optimizer, before=before, now=before | {"learning_rate": 3e-3})
+    follow_params([optimizer], before=before, now=before | {"learning_rate": 3e-3})
     assert optimizer.param_groups[0]["lr"] == 3e-3
 
 

@@ -154,3 +154,15 @@ def test_what_decides_about_others_is_refused(spec: Spec) -> None:
     with pytest.raises(SpecError, match="'optimizer' decides whether 'alpha' is drawn"):
         spec(params=params, population=PBT | {"mutate": ["optimizer"]})
     assert spec(params=params, population=PBT).population is not None
+
+
+def test_several_objectives_are_refused(spec: Spec) -> None:
+    for changes in ({"directions": ["maximize", "minimize"]}, {"constraints": ["size"]}):
+        with pytest.raises(SpecError, match="by one objective, without constraints"):
+            spec(population=PBT, **changes)
+
+
+def test_alpha_of_single_layers_mutates(spec: Spec) -> None:
+    params = {"alpha[hidden*]": {"type": "float", "low": 1.0, "high": 9.0}}
+    one = spec(params=params, population=PBT | {"mutate": ["alpha[hidden*]"]})
+    assert one.population is not None

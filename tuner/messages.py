@@ -35,6 +35,9 @@ class TrialRequest:
     """The names of those that the trial must set."""
     traces_before_reports: bool = False
     """Whether the pruner looks at saturation: what was sampled must be there when it judges."""
+    cpu: int = 1
+    gpus: tuple[str, ...] = ()
+    """What the process may use; see :class:`alphagrad.tuner.resources.Allotment`."""
     population: bool = False
     """Whether the trial is a member of a population: it waits after each checkpoint."""
     exploit: int | None = None

@@ -9,10 +9,16 @@ from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.models import CLAIMABLE_STUDY, MemberRow, StudyRow, TrialRow
+from alphagrad.tuner.resources import Room
 
 
 def candidates(
-    database: Database, *, tasks: Collection[str], study: str | None, engine: str
+    database: Database,
+    *,
+    tasks: Collection[str],
+    study: str | None,
+    engine: str,
+    room: Room | None = None,
 ) -> list[int]:
     """Row ids of the studies that seem to have a trial to claim, in the order to try them.
 
@@ -39,11 +45,12 @@ def candidates(
     if study is not None:
         query = query.where(StudyRow.name == study)
     with database.read() as session:
-        return [
-            row.id
+        found = [
+            (row.id, row.spec)
             for row in session.execute(query)
             if row.spec["task"] in tasks and row.spec.get("engine", "optuna") == engine
         ]
+    return [study_id for study_id, _ in found] if room is None else room.admit(found)
 
 
 def is_ready() -> ColumnElement[bool]:

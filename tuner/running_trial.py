@@ -34,6 +34,7 @@ from alphagrad.tuner.messages import (
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.trial_process import TrialProcess
@@ -79,6 +80,7 @@ class RunningTrial:
         self.title = f"{request.study}/{request.number}"
         self._database = database
         self._optuna = optuna_storage
+        self.allotment = Allotment(request.cpu, request.gpus)
         self._spec = spec
         self._study = study
         self._optuna_trial_id = claimed.trial.optuna_trial_id or 0

@@ -21,6 +21,7 @@ from alphagrad.tuner.errors import FieldError, SpecError, field_errors
 from alphagrad.tuner.population import Population, check_mutations
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
+from alphagrad.tuner.resources import Resources
 from alphagrad.tuner.samplers import TPE, SamplerSpec, grid_of
 from alphagrad.tuner.space import Parameter, Scalar, check_point, dimensions, probe_points
 from alphagrad.tuner.text import Text
@@ -74,6 +75,8 @@ class StudySpec(BaseModel):
     stack: Annotated[int, Field(ge=1, le=1000)] = 1
     """At most so many trials train side by side in one process, of tasks that can; the process
     takes one slot of its worker."""
+    resources: Resources = Field(default_factory=Resources)
+    """CPUs and GPUs that each trial takes of its worker; a stack takes as much as one trial."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds after the first trial's start in which trials may start; running ones end."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(

@@ -33,6 +33,7 @@ from alphagrad.tuner.messages import (
 )
 from alphagrad.tuner.process_tree import adopt_orphans
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
+from alphagrad.tuner.resources import Allotment, use
 from alphagrad.tuner.trial import Trial
 
 
@@ -47,6 +48,7 @@ def run_trials(
     """
     os.setsid()  # a group of its own, so that all of it can be killed at once
     adopt_orphans()
+    use(Allotment(requests[0].cpu, requests[0].gpus))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # The output of the process is in the log of its first trial.

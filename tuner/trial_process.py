@@ -11,9 +11,8 @@ from multiprocessing.forkserver import ensure_running
 
 from alphagrad.tuner.messages import FromTrial, ToTrial, TrialRequest
 from alphagrad.tuner.process_tree import kill_tree
+from alphagrad.tuner.resources import THREAD_VARIABLES
 from alphagrad.tuner.trial_main import run_trials
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def forkserver() -> ForkServerContext:

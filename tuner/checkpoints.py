@@ -141,3 +141,4 @@ def _link(path: Path, link: Path) -> None:
             shutil.copyfileobj(source, copy)
             os.fsync(copy.fileno())
     temporary.replace(link)
+    temporary.unlink(missing_ok=True)  # what is left if both were the same file already

@@ -39,17 +39,17 @@ def drift(trial: Trial) -> float:
         time.sleep(trial.params["seconds"])
         trial.report(gain, len(state["history"]))
         if len(state["history"]) % 3 == 0:
-            if len(state["history"]) in (9, 18):
-                kill_once(len(state["history"]))
+            if len(state["history"]) == 12:
+                kill_once()
             trial.save_checkpoint(state)
     with open(os.environ["ALPHAGRAD_HOME"] + f"/{trial.study}-{trial.number}", "w") as file:
         json.dump(state["history"], file)
     return state["value"]
 
-def kill_once(step):
+def kill_once():
     # The worker dies at about the moment in which it judges who comes here first.
     if "WORKER" in os.environ:
-        mark = os.environ["ALPHAGRAD_HOME"] + f"/killed-at-{step}"
+        mark = os.environ["ALPHAGRAD_HOME"] + "/killed"
         with contextlib.suppress(FileExistsError):
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
             kill = (int(os.environ["WORKER"]), signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_kill_minus_nine_loses_no_exploit_and_doubles_none(
     environment = environment | {"ALPHAGRAD_LEASE_SECONDS": "2"}
     script = tmp_path / "script.py"
     script.write_text(HEAD + TASK + KILLED)
-    for end in (-signal.SIGKILL, -signal.SIGKILL, 0):
+    for end in (-signal.SIGKILL, 0):
         done = subprocess.run(
             [sys.executable, str(script)], env=environment, timeout=120, check=False
         )
@@ -139,7 +139,7 @@ def test_kill_minus_nine_loses_no_exploit_and_doubles_none(
     status = get_study(database, "s")
     assert (status.row.state, status.trials) == ("COMPLETED", {"COMPLETE": 4})
     trials = {trial.number: trial for trial in list_trials(database, "s")}
-    assert sum(trial.losses for trial in trials.values()) >= 2
+    assert sum(trial.losses for trial in trials.values()) >= 1
     exploits = list_exploits(database, "s")
     # Whatever anyone trained with was drawn at first or came from a recorded exploit.
     known = {(t.number, t.params["alpha"]) for t in optuna_trials(database, "s")}

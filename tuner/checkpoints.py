@@ -39,7 +39,7 @@ class CheckpointStore:
         self._exploit = exploit
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write ``state`` to disk, then put it in the old file's place; drop earlier attempts'.
+        """Write ``state`` to disk, then put it in the old file's place.
 
         Raises:
             OSError: it could not be written, e.g. because the disk is full; the old file stays.
@@ -60,9 +60,6 @@ class CheckpointStore:
                 raise error.__context__ from None  # what torch hides behind an error of its own
             raise
         temporary.replace(path)
-        for old in (*self._directory.glob("*.pt"), *self._directory.glob("*.exploit")):
-            if int(old.stem) < self._fence:
-                old.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any] | None:
         """The state of the newest attempt up to this one, or ``None``.
@@ -90,11 +87,13 @@ def keep_point(directory: Path, *, fence: int, step: int) -> None:
     _link(directory / f"{fence:06d}.pt", _point(directory, fence, step))
 
 
-def drop_points(directory: Path, *, fence: int, step: int) -> None:
-    """Drop all points but one."""
-    for point in directory.glob("*.point"):
-        if point != _point(directory, fence, step):
-            point.unlink(missing_ok=True)
+def keep_only(directory: Path, *, fence: int, step: int) -> None:
+    """Drop all points but one, and what attempts before that one left: a member has many."""
+    kept = _point(directory, fence, step)
+    for path in directory.iterdir():
+        is_old = path.suffix in (".pt", ".exploit") and int(path.stem) < fence
+        if is_old or (path.suffix == ".point" and path != kept):
+            path.unlink(missing_ok=True)
 
 
 def take_over(

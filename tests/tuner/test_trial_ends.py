@@ -1,5 +1,6 @@
 """How trials end: tasks that fail, hang, die or misbehave, run by a real worker."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ def end(trial: Trial) -> float:
             trial.report(0.25, step=1)
             trial.report(0.5, step=2)
             raise TrialPruned
+        case "prune nan" | "prune inf":
+            trial.report(0.25, step=1)
+            trial.report(float(trial.params["how"][-3:]), step=2)
+            raise TrialPruned
         case "prints":
             print("from python")
             os.system("echo from a child")
@@ -79,6 +84,8 @@ def main():
         "kill": study("kill"),
         "second": study("second time", retries=1),
         "prune": study("prune"),
+        "prune-nan": study("prune nan"),
+        "prune-inf": study("prune inf"),
         "prints": study("prints"),
         "checkpoint": study(
             "checkpoint", params={"x": {"type": "float", "low": 0, "high": 1}}, retries=1
@@ -114,6 +121,8 @@ def test_each_end_is_recorded_as_what_it_is(
         "kill": [["FAIL", None, f"{died} was killed by signal 9 without a result", 1]],
         "second": [["COMPLETE", 7.0, None, 2]],
         "prune": [["PRUNED", 0.5, None, 1]],
+        "prune-nan": [["PRUNED", None, None, 1]],
+        "prune-inf": [["PRUNED", math.inf, None, 1]],
         "prints": [["COMPLETE", 1.0, None, 1]],
     }
     database = Database(settings.url)

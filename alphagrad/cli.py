@@ -164,7 +164,7 @@ def list_studies(url: Url = None, home: Home = None, database_url: DatabaseUrl =
 def show(
     study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
 ) -> None:
-    """Show a study and its trials."""
+    """Show a study and its trials, and of a population who took over from whom."""
     from rich.console import Console
 
     from alphagrad import display
@@ -172,9 +172,12 @@ def show(
     with client(url, home, database_url) as studies:
         found = studies.study(study)
         trials = list(studies.trials(study))
+        exploits = list(studies.exploits(study)) if found["spec"].get("population") else []
     console = Console()
     console.print(display.studies_table([found]))
     console.print(display.trials_table(trials, searched=display.searched_params(found)))
+    if exploits:
+        console.print(display.exploits_table(exploits))
 
 
 @app.command()

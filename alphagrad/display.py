@@ -107,6 +107,31 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
     return table
 
 
+def exploits_table(exploits: Iterable[Mapping[str, Any]]) -> Table:
+    """A table of who in a population took over from whom, and what changed then."""
+    table = Table("trial", "at step", "score", "from trial", "at step", "score", "with")
+    for one in exploits:
+        changed = [
+            f"{name} {_short(one['source_params'].get(name))} → {_short(value)}"
+            for name, value in one["new_params"].items()
+            if value != one["source_params"].get(name)
+        ]
+        table.add_row(
+            str(one["trial"]),
+            str(one["step"]),
+            _score(one["score"]),
+            str(one["source"]),
+            str(one["source_step"]),
+            _score(one["source_score"]),
+            Text("\n".join(changed)),
+        )
+    return table
+
+
+def _score(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
+
+
 def tasks_table(tasks: Iterable[Task]) -> Table:
     """A table of tasks, one a line."""
     table = Table("task", "what it does", "parameters", "stack")

@@ -66,6 +66,10 @@ class Client:
         """A study's trials by number."""
         return self._pages(f"/v1/studies/{quote(study, safe='')}/trials")
 
+    def exploits(self, study: str) -> Iterator[dict[str, Any]]:
+        """Who of a population took over from whom, oldest first."""
+        return self._pages(f"/v1/studies/{quote(study, safe='')}/exploits")
+
     def metrics(
         self, study: str, number: int, *, names: Sequence[str] = (), max_steps: int = 2000
     ) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from alphagrad.api.models import MetricsOut, StudyOut, SubmittedStudy, TrialOut
-from alphagrad.tuner import parse_spec, study_changes, study_store
+from alphagrad.api.models import ExploitOut, MetricsOut, StudyOut, SubmittedStudy, TrialOut
+from alphagrad.tuner import exploits, parse_spec, study_changes, study_store
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.migrate import migrate
@@ -61,6 +61,13 @@ class LocalClient:
         while page := study_store.list_trials(self._database, study, after=after, limit=PAGE):
             yield from (TrialOut.of(row).model_dump(mode="json") for row in page)
             after = page[-1].number or 0
+
+    def exploits(self, study: str) -> Iterator[dict[str, Any]]:
+        """Who of a population took over from whom, oldest first."""
+        after = 0
+        while page := exploits.list_exploits(self._database, study, after=after, limit=PAGE):
+            yield from (ExploitOut.of(one).model_dump(mode="json") for one in page)
+            after = page[-1].row.id
 
     def metrics(
         self, study: str, number: int, *, names: Sequence[str] = (), max_steps: int = 2000

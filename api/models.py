@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.advice import spec_warnings
+from alphagrad.tuner.attempts import Outcome
 from alphagrad.tuner.errors import FieldError, SpecError
+from alphagrad.tuner.exploits import Exploit
 from alphagrad.tuner.metrics import MAX_NAME, Series
 from alphagrad.tuner.models import AttemptRow, KnobRow, TrialRow
 from alphagrad.tuner.pruners import PrunerSpec
@@ -154,8 +156,9 @@ class AttemptOut(BaseModel):
 
     attempt: int
     worker: str
-    outcome: Literal["COMPLETE", "PRUNED", "FAIL", "LOST", "GIVEN_BACK"] | None = Field(
-        description="null while it runs; LOST is a worker that died, GIVEN_BACK one that stopped"
+    outcome: Outcome | None = Field(
+        description="null while it runs; LOST is a worker that died, GIVEN_BACK one that stopped; "
+        "EXPLOITED: the next goes on from another member; YIELDED: another member had its turn"
     )
     error: str | None
     started_at: datetime
@@ -169,6 +172,35 @@ class AttemptOut(BaseModel):
             | {
                 "started_at": timestamp(row.started_at),
                 "finished_at": timestamp(row.finished_at),
+            }
+        )
+
+
+class ExploitOut(BaseModel):
+    """A member of a population took over another's checkpoint and parameters, and changed them."""
+
+    trial: int = Field(description="the member's number")
+    step: int = Field(description="how far it had trained")
+    score: float | None = Field(description="what it had reported; null if not finite")
+    params: dict[str, Any] = Field(description="the searched parameters it had")
+    source: int = Field(description="the number of the member that it goes on from")
+    source_step: int
+    source_score: float | None
+    source_params: dict[str, Any]
+    new_params: dict[str, Any] = Field(description="what it goes on with")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, exploit: Exploit) -> Self:
+        """From a record."""
+        row = exploit.row
+        same = ("step", "score", "params", "source_step", "source_score", "source_params")
+        return cls.model_validate(
+            {name: getattr(row, name) for name in (*same, "new_params")}
+            | {
+                "trial": exploit.number,
+                "source": exploit.source,
+                "created_at": timestamp(row.created_at),
             }
         )
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep
 from alphagrad.api.models import (
+    ExploitOut,
     Page,
     StudyOut,
     StudyPatch,
@@ -15,7 +16,7 @@ from alphagrad.api.models import (
     decode_token,
     encode_token,
 )
-from alphagrad.tuner import StudySpec, study_changes, study_store
+from alphagrad.tuner import StudySpec, exploits, study_changes, study_store
 from alphagrad.tuner.spec import check_task
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
@@ -53,6 +54,24 @@ def list_studies(
 def read_study(name: str, database: DatabaseDep) -> StudyOut:
     """One study: its state, trials by state, the best trial, the time left."""
     return StudyOut.of(study_store.get_study(database, name))
+
+
+@router.get("/{name}/exploits")
+def list_exploits(
+    name: str,
+    database: DatabaseDep,
+    page_token: str | None = None,
+    page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Page[ExploitOut]:
+    """Who of a population took over from whom, oldest first."""
+    after = decode_token(page_token, default=0)
+    found = exploits.list_exploits(database, name, after=after, limit=page_size + 1)
+    more = len(found) > page_size
+    found = found[:page_size]
+    return Page(
+        items=[ExploitOut.of(one) for one in found],
+        next_page_token=encode_token(found[-1].row.id) if more else None,
+    )
 
 
 @router.patch("/{name}")

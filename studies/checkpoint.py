@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from torch.optim import Optimizer
+
+from alphagrad.studies.optimizers import follow_params
 from alphagrad.tuner import Trial
 
 
@@ -17,18 +20,19 @@ class Stateful(Protocol):
 
 
 def save(trial: Trial, parts: Mapping[str, Stateful], **values: Any) -> None:
-    """Stores the states of `parts`, and `values`, as the trial's checkpoint.
+    """Stores the states of `parts`, `values` and the parameters as the trial's checkpoint.
 
     Args:
         trial: whose checkpoint it is.
         parts: what has a state, by name.
         values: numbers, strings, tensors, and lists and dicts of them.
     """
-    trial.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | values)
+    states = {name: part.state_dict() for name, part in parts.items()}
+    trial.save_checkpoint(states | {"params": trial.params} | values)
 
 
 def restore(trial: Trial, parts: Mapping[str, Stateful]) -> dict[str, Any] | None:
-    """Puts `parts` back into the state of the trial's newest checkpoint.
+    """Puts `parts` back into the state of the trial's newest checkpoint, see `load_states`.
 
     Args:
         trial: whose checkpoint to read.
@@ -39,14 +43,22 @@ def restore(trial: Trial, parts: Mapping[str, Stateful]) -> dict[str, Any] | Non
     """
     state = trial.load_checkpoint()
     if state is not None:
-        load_states(parts, state)
+        load_states(trial, parts, state)
     return state
 
 
-def load_states(parts: Mapping[str, Stateful], checkpoint: Mapping[str, Any]) -> None:
-    """Puts `parts` back into the state of a checkpoint that has been read."""
+def load_states(trial: Trial, parts: Mapping[str, Stateful], checkpoint: Mapping[str, Any]) -> None:
+    """Puts `parts` back into the state of a checkpoint that has been read.
+
+    A member of a population may have other parameters than the checkpoint was made with; then the
+    optimizers' settings follow those of the trial.
+    """
     for name, part in parts.items():
         part.load_state_dict(checkpoint[name])
+    before = checkpoint.get("params", trial.params)
+    if before != trial.params:
+        optimizers = [part for part in parts.values() if isinstance(part, Optimizer)]
+        follow_params(optimizers, before=before, now=trial.params)
 
 
 class OfAgent:

@@ -1,6 +1,6 @@
 """From parameters to an optimizer, with its α scheduler where the α rule has one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,9 +9,10 @@ import torch
 # The first optimizer of a process imports this, for a second. Done here, where the module is
 # imported, it is done once for all the trials that are forked from a process that has it.
 import torch._dynamo
-from torch import nn
+from torch import Tensor, nn
 
 from alphagrad.optim import AlphaGrad, matching_layers
+from alphagrad.optim.options import KNOBS
 from alphagrad.scheduler import (
     AlphaScheduler,
     Band,
@@ -34,6 +35,10 @@ from alphagrad.studies.alpha_params import AlphaParams
 from alphagrad.studies.params import OptimizerParams
 
 Named = list[tuple[str, nn.Parameter]]
+Knob = float | Tensor
+
+# Of a parameter group: what it trains, and what it counts.
+NO_SETTING = {"params", "param_names", "saturation", "pinned", "skipped"}
 
 
 def build_optimizer(
@@ -110,6 +115,60 @@ def alpha_of_layers(
                 )
             chosen[name] = glob
     return {name: by_glob[glob] for name, glob in chosen.items()}
+
+
+def follow_params(
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+) -> None:
+    """Brings the settings of a task's optimizers from one set of parameters to another.
+
+    A setting that the parameters give is set; α, which a scheduler or the knob may have moved,
+    is multiplied by the change of the α that it started from, and so is β. What an optimizer has
+    gathered, such as momentum, stays.
+
+    Args:
+        optimizers: made by `build_optimizer`, their tensors with their names.
+        before: the task's parameters that their state comes from.
+        now: the parameters that they are to have, which name the same optimizer and α rule.
+    """
+    named = [
+        [
+            pair
+            for group in optimizer.param_groups
+            for pair in zip(group["param_names"], group["params"], strict=True)
+        ]
+        for optimizer in optimizers
+    ]
+    names = {name for pairs in named for name, _ in pairs}
+    for optimizer, pairs in zip(optimizers, named, strict=True):
+        others = names - {name for name, _ in pairs}
+        old, new = (
+            build_optimizer(_of_optimizer(params), pairs, other_layers=others)[0].param_groups
+            for params in (before, now)
+        )
+        for group, was, wanted in zip(optimizer.param_groups, old, new, strict=True):
+            for key in wanted.keys() - NO_SETTING:
+                if key in KNOBS:
+                    group[key] = _moved(group[key], was[key], wanted[key])
+                elif was[key] != wanted[key]:
+                    group[key] = wanted[key]
+
+
+def _moved(value: Knob, was: Knob, wanted: Knob) -> Knob:
+    if not any(isinstance(one, Tensor) for one in (value, was, wanted)):
+        return wanted if value == was else value * (wanted / was)
+    value, was, wanted = (torch.as_tensor(one, dtype=torch.float32) for one in (value, was, wanted))
+    moved = torch.where(was == wanted, value, value * wanted / was)
+    return torch.where(value == was, wanted, moved)  # exactly as wanted where nothing moved it
+
+
+def _of_optimizer(params: Mapping[str, Any]) -> OptimizerParams:
+    """Takes the optimizer's parameters out of a task's."""
+    fields = OptimizerParams.model_fields
+    return OptimizerParams(**{name: params[name] for name in fields if name in params})
 
 
 def _alphagrad(params: OptimizerParams, named: Named) -> AlphaGrad:

@@ -24,6 +24,9 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "nesterov": ("alphagrad", "sgd"),
 }
 
+# What an optimizer follows when a training goes on from a checkpoint made with other parameters.
+MUTABLE = ("learning_rate", "alpha", "k", "momentum", "weight_decay", "eps", "beta")
+
 
 class OptimizerParams(SchedulerParams):
     """Which optimizer a task trains with, and how its α is chosen.

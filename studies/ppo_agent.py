@@ -81,7 +81,7 @@ class Agent:
             self._parts["scheduler"] = scheduler
         saved, self._saved = self._saved, {}
         if saved:
-            load_states(self._parts, saved)
+            load_states(self.trial, self._parts, saved)
         self.trial.watch(self.optimizer, scheduler, step=lambda: self.global_step)
         if not saved:
             return None

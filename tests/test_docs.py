@@ -81,7 +81,7 @@ def test_routes_are_documented() -> None:
     page = text("docs/api.md")
     routers = (tasks.router, studies.router, trials.router)
     routes = [r for router in routers for r in router.routes if isinstance(r, APIRoute)]
-    assert len(routes) == 18
+    assert len(routes) == 19
     for route in routes:
         method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page

@@ -47,6 +47,8 @@ def _start(spec: StudySpec) -> list[str]:
         return []
     if sampler.n_startup_trials < spec.n_trials or spec.warm_start:
         return []
+    if spec.population is not None:
+        return []  # where its members start is best left to chance
     first = f"n_startup_trials={sampler.n_startup_trials}"
     return [f"{sampler.type} draws its first {first} at random: here all {spec.n_trials}"]
 

@@ -12,7 +12,7 @@ from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import AttemptRow, TrialRow
 from alphagrad.tuner.text import clean_text
 
-Outcome = FinalState | Literal["LOST", "GIVEN_BACK"]
+Outcome = FinalState | Literal["LOST", "GIVEN_BACK", "EXPLOITED", "YIELDED"]
 
 
 def begin(session: Session, trial: TrialRow, *, worker: str, now: float) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NoReturn, Protocol
 
@@ -18,6 +19,7 @@ from alphagrad.tuner.messages import (
     ToTrial,
     Verdict,
 )
+from alphagrad.tuner.process_tree import descendants
 
 EXIT_ORPHANED = 75  # EX_TEMPFAIL: the worker is gone, so nobody could record a result
 
@@ -145,5 +147,8 @@ class PipeChannel:
 def _end_orphaned() -> NoReturn:
     """End this process and what it started, if it leads a group of its own."""
     if os.getpgrp() == os.getpid():
+        for pid in descendants(os.getpid()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # also what has left the group
         os.killpg(0, signal.SIGKILL)
     os._exit(EXIT_ORPHANED)

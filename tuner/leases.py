@@ -19,6 +19,7 @@ from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import CLAIMABLE_STUDY, OPEN_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.resources import Room
 from alphagrad.tuner.text import clean_text
 
 MAX_LOSSES = 20
@@ -46,6 +47,7 @@ def claim(
     tasks: Collection[str],
     study: str | None = None,
     engine: str = "optuna",
+    room: Room | None = None,
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -59,11 +61,14 @@ def claim(
         tasks: the tasks that the worker knows; studies of others are left to others.
         study: claim from this study alone.
         engine: claim from studies of this engine alone.
+        room: claim what fits into it; by default whatever comes next.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
-    for study_id in queueing.candidates(database, tasks=tasks, study=study, engine=engine):
+    for study_id in queueing.candidates(
+        database, tasks=tasks, study=study, engine=engine, room=room
+    ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)

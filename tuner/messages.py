@@ -35,6 +35,13 @@ class TrialRequest:
     """The names of those that the trial must set."""
     traces_before_reports: bool = False
     """Whether the pruner looks at saturation: what was sampled must be there when it judges."""
+    cpu: int = 1
+    gpus: tuple[str, ...] = ()
+    """What the process may use; see :class:`alphagrad.tuner.resources.Allotment`."""
+    population: bool = False
+    """Whether the trial is a member of a population: it waits after each checkpoint."""
+    exploit: int | None = None
+    """The fence of the attempt that ended with the member's latest exploit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +142,14 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Trial to worker: a member of a population has saved a checkpoint, and may end here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Worker to trial: it is; each :class:`Sync` gets one, in their order."""
 
 
-FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Sync
+FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Saved | Sync
 ToTrial = Verdict | KnobCommand | Synced

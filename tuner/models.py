@@ -122,7 +122,8 @@ class AttemptRow(Base):
     """One attempt at a trial.
 
     Outcomes: those of a trial (a FAIL may be tried again); LOST, when the lease ran out;
-    GIVEN_BACK, when the worker was stopped; NULL while it runs.
+    GIVEN_BACK, when the worker was stopped; EXPLOITED, when the next one goes on from another
+    member's checkpoint; YIELDED, when another member had its turn; NULL while it runs.
     """
 
     __tablename__ = "alphagrad_attempts"
@@ -192,6 +193,45 @@ class KnobRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     requested_at: Mapped[float] = mapped_column(Float(53))
     answered_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class MemberRow(Base):
+    """A member of a population as it was judged last."""
+
+    __tablename__ = "alphagrad_members"
+
+    trial_id: Mapped[int] = mapped_column(
+        ForeignKey("alphagrad_trials.id", ondelete="CASCADE"), primary_key=True
+    )
+    step: Mapped[int] = mapped_column(BigInteger)
+    """How far it has trained; after an exploit, how far its source had."""
+    score: Mapped[float | None] = mapped_column(Float(53))
+    """What it had reported; NULL if that was not finite."""
+    fence: Mapped[int | None]
+    """With the step the name of the checkpoint that others may take over, if it has one."""
+
+
+class ExploitRow(Base):
+    """A member took over the checkpoint and the parameters of another, and changed them."""
+
+    __tablename__ = "alphagrad_exploits"
+    __table_args__ = (Unique("trial_id", "fence"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_trials.id", ondelete="CASCADE"))
+    fence: Mapped[int]
+    """Of the attempt that it ended."""
+    step: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[float | None] = mapped_column(Float(53))
+    params: Mapped[dict[str, Any]] = mapped_column(JSON)
+    source_trial_id: Mapped[int] = mapped_column(
+        ForeignKey("alphagrad_trials.id", ondelete="CASCADE")
+    )
+    source_step: Mapped[int] = mapped_column(BigInteger)
+    source_score: Mapped[float | None] = mapped_column(Float(53))
+    source_params: Mapped[dict[str, Any]] = mapped_column(JSON)
+    new_params: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[float] = mapped_column(Float(53))
 
 
 class ApiKeyRow(Base):

@@ -8,11 +8,17 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.models import CLAIMABLE_STUDY, MemberRow, StudyRow, TrialRow
+from alphagrad.tuner.resources import Room
 
 
 def candidates(
-    database: Database, *, tasks: Collection[str], study: str | None, engine: str
+    database: Database,
+    *,
+    tasks: Collection[str],
+    study: str | None,
+    engine: str,
+    room: Room | None = None,
 ) -> list[int]:
     """Row ids of the studies that seem to have a trial to claim, in the order to try them.
 
@@ -32,21 +38,22 @@ def candidates(
             StudyRow.state.in_(CLAIMABLE_STUDY),
             count < StudyRow.parallelism,
             (StudyRow.next_slot < StudyRow.n_trials)
-            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, _is_ready()).exists(),
+            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, is_ready()).exists(),
         )
         .order_by(StudyRow.priority.desc(), count, StudyRow.id)
     )
     if study is not None:
         query = query.where(StudyRow.name == study)
     with database.read() as session:
-        return [
-            row.id
+        found = [
+            (row.id, row.spec)
             for row in session.execute(query)
             if row.spec["task"] in tasks and row.spec.get("engine", "optuna") == engine
         ]
+    return [study_id for study_id, _ in found] if room is None else room.admit(found)
 
 
-def _is_ready() -> ColumnElement[bool]:
+def is_ready() -> ColumnElement[bool]:
     """Whether a trial waits, and its pause before a retry is over."""
     paused = func.coalesce(TrialRow.not_before, 0.0) > db_now()
     return and_(TrialRow.state == "WAITING", ~paused)
@@ -54,6 +61,10 @@ def _is_ready() -> ColumnElement[bool]:
 
 def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     """A study's next trial to claim: one that waits, or else one of a new slot.
+
+    In a population the member that has trained least comes first, among equals the one with the
+    fewest attempts. Else one that exploits a member behind it, over and over, could keep that one
+    from ever having its turn.
 
     Args:
         session: the transaction of the claim.
@@ -68,12 +79,17 @@ def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     )
     if (running or 0) >= study.parallelism:
         return None
-    waiting = session.scalar(
-        select(TrialRow).where(of_study, _is_ready()).order_by(TrialRow.id).limit(1)
-    )
-    if waiting is not None:
-        return waiting
-    if study.next_slot >= study.n_trials:
+    is_new_left = study.next_slot < study.n_trials
+    waiting = select(TrialRow).where(of_study, is_ready())
+    if study.spec.get("population"):
+        trained = func.coalesce(MemberRow.step, 0)
+        waiting = waiting.outerjoin(MemberRow, MemberRow.trial_id == TrialRow.id)
+        waiting = waiting.order_by(trained, TrialRow.attempt)
+    if not (is_new_left and study.spec.get("population")):
+        found = session.scalar(waiting.order_by(TrialRow.id).limit(1))
+        if found is not None:
+            return found
+    if not is_new_left:
         return None
     trial = TrialRow(study_id=study.id, slot=study.next_slot, state="WAITING", fence=0, attempt=0)
     study.next_slot += 1

@@ -51,6 +51,8 @@ class Task:
             value, or the :class:`TrialPruned` that ended it; or ``"module:function"``. ``None``
             where the task cannot.
         stack_params: the parameters in which such trials may differ.
+        mutable_params: the parameters that it follows when it goes on from a checkpoint that was
+            made with others, as members of a population do; ``None`` if it does not say.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Task:
     about: str = ""
     stack: StackFunction | str | None = None
     stack_params: frozenset[str] = frozenset()
+    mutable_params: frozenset[str] | None = None
 
     def load(self) -> TaskFunction:
         """The training function, imported if need be."""
@@ -137,6 +140,7 @@ def task(
     about: str = "",
     stack: StackFunction | None = None,
     stack_params: Iterable[str] = (),
+    mutable_params: Iterable[str] | None = None,
 ) -> Callable[[TaskFunction], Task]:
     """Register the decorated function as the task ``name``.
 
@@ -146,6 +150,7 @@ def task(
         about: what it does, in a line.
         stack: a function that trains several trials in one process, see :class:`Task`.
         stack_params: the parameters in which such trials may differ.
+        mutable_params: the parameters that may change at a checkpoint, see :class:`Task`.
 
     Example:
         >>> from alphagrad.tuner import Trial, run_task, task
@@ -165,6 +170,7 @@ def task(
                 about=about,
                 stack=stack,
                 stack_params=frozenset(stack_params),
+                mutable_params=None if mutable_params is None else frozenset(mutable_params),
             )
         )
 
@@ -179,6 +185,7 @@ def lazy_task(
     about: str = "",
     stack: str | None = None,
     stack_params: Iterable[str] = (),
+    mutable_params: Iterable[str] | None = None,
 ) -> Task:
     """Register ``function`` (``"module:function"``) without importing its module yet.
 
@@ -189,6 +196,7 @@ def lazy_task(
         about: what it does, in a line.
         stack: the function that trains several trials in one process, if there is one.
         stack_params: the parameters in which such trials may differ.
+        mutable_params: the parameters that may change at a checkpoint, see :class:`Task`.
     """
     return _register(
         Task(
@@ -198,6 +206,7 @@ def lazy_task(
             about=about,
             stack=stack,
             stack_params=frozenset(stack_params),
+            mutable_params=None if mutable_params is None else frozenset(mutable_params),
         )
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna import Study
 
-from alphagrad.tuner import knobs, leases, metrics, results, traces
+from alphagrad.tuner import exploits, knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import (
@@ -22,6 +24,7 @@ from alphagrad.tuner.messages import (
     Metrics,
     OutOfSpace,
     Report,
+    Saved,
     Sync,
     Synced,
     ToTrial,
@@ -31,6 +34,7 @@ from alphagrad.tuner.messages import (
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.trial_process import TrialProcess
@@ -76,6 +80,7 @@ class RunningTrial:
         self.title = f"{request.study}/{request.number}"
         self._database = database
         self._optuna = optuna_storage
+        self.allotment = Allotment(request.cpu, request.gpus)
         self._spec = spec
         self._study = study
         self._optuna_trial_id = claimed.trial.optuna_trial_id or 0
@@ -85,6 +90,8 @@ class RunningTrial:
         self._saturation = SaturationPruner(pruner) if isinstance(pruner, Saturation) else None
         # What an earlier attempt sampled is in SQL, and is read with this one's first samples.
         self._has_earlier_samples = claimed.trial.attempt > 1
+        self._last_step: int | None = None
+        self._checkpoints = Path(request.checkpoint_dir)
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
         self._started_at = time.monotonic()
@@ -177,6 +184,8 @@ class RunningTrial:
                 # A checkpoint of an attempt that has lost its lease could be ahead of the reports.
                 leases.check(self._database, trial_id=self.id, fence=self.fence)
                 self._send(Synced())
+            case Saved():
+                return self._judge_member()
             case OutOfSpace():
                 logger.warning("%s is put off: %s", self.title, message.error)
                 leases.give_back(
@@ -198,7 +207,7 @@ class RunningTrial:
         prune = self._optuna.report(
             self._study, self._optuna_trial_id, step=report.step, value=report.value
         )
-        self._last_report = report.value
+        self._last_report, self._last_step = report.value, report.step
         pruner = self._spec.pruner
         judge = getattr(pruner, "value_pruner", None) or pruner
         reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
@@ -234,7 +243,7 @@ class RunningTrial:
             trial_id=self.id,
             fence=self.fence,
             state=finished.state,
-            value=self._last_report if pruned else finished.value,
+            value=self._last_value if pruned else finished.value,
             constraints=finished.constraints,
             error=error,
             retries=self._spec.retries if finished.retryable else 0,
@@ -247,6 +256,28 @@ class RunningTrial:
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )
+
+    @property
+    def _last_value(self) -> float | None:
+        value = math.nan if self._last_report is None else self._last_report
+        return None if math.isnan(value) else value  # as in Optuna's tables
+
+    def _judge_member(self) -> bool:
+        """Let a population decide about its member; says whether the attempt is over."""
+        step, score = self._last_step, self._last_report
+        if self._spec.population is None or step is None or score is None:
+            return False
+        point = exploits.Point(
+            trial_id=self.id, fence=self.fence, step=step, score=score, folder=self._checkpoints
+        )
+        try:
+            end = exploits.judge(self._database, self._spec, point)
+        except OSError as error:
+            logger.warning("%s goes on without being judged: %s", self.title, error)
+            return False
+        if end is not None:
+            logger.info("%s %s at step %d", self.title, end, step)
+        return end is not None
 
     def _is_overdue(self) -> bool:
         limit = self._spec.trial_timeout

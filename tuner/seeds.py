@@ -6,8 +6,15 @@ import hashlib
 from typing import Literal
 
 
-def derive_seed(study_seed: int, purpose: Literal["trial", "sampler"], number: int) -> int:
-    """A seed in [0, 2³²) for one purpose of trial ``number``; equal for studies of equal seed.
+def derive_seed(
+    study_seed: int, purpose: Literal["trial", "sampler", "exploit"], *numbers: int
+) -> int:
+    """A seed in [0, 2³²) for one purpose of a trial; equal for studies of equal seed.
+
+    Args:
+        study_seed: the study's seed.
+        purpose: what it is for.
+        numbers: the trial's number, and which exploit of the trial it is.
 
     Example:
         >>> derive_seed(1, "trial", 0) == derive_seed(1, "trial", 0)
@@ -15,5 +22,6 @@ def derive_seed(study_seed: int, purpose: Literal["trial", "sampler"], number: i
         >>> derive_seed(1, "trial", 0) == derive_seed(1, "sampler", 0)
         False
     """
-    digest = hashlib.sha256(f"alphagrad/{study_seed}/{purpose}/{number}".encode()).digest()
+    parts = "/".join(map(str, ("alphagrad", study_seed, purpose, *numbers)))
+    digest = hashlib.sha256(parts.encode()).digest()
     return int.from_bytes(digest[:4], "little")

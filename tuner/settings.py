@@ -27,7 +27,9 @@ class TunerSettings(BaseSettings):
     database_url: SecretStr | None = None
     """``postgresql://…``; by default SQLite in ``home``."""
     slots: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
-    """How many trials a worker runs at a time; by default one a core."""
+    """How many trials of one CPU a worker runs at a time; by default one a core."""
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    """How many GPUs a worker gives to trials that ask for them; by default those it sees."""
     lease_seconds: Annotated[float, Field(ge=1)] = 15.0
     """After so long without a sign of its worker, a trial is taken over."""
 

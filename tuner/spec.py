@@ -18,8 +18,10 @@ from pydantic import (
 )
 
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
+from alphagrad.tuner.population import Population, check_mutations
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
+from alphagrad.tuner.resources import Resources
 from alphagrad.tuner.samplers import TPE, SamplerSpec, grid_of
 from alphagrad.tuner.space import Parameter, Scalar, check_point, dimensions, probe_points
 from alphagrad.tuner.text import Text
@@ -71,6 +73,8 @@ class StudySpec(BaseModel):
     stack: Annotated[int, Field(ge=1, le=1000)] = 1
     """At most so many trials train side by side in one process, of tasks that can; the process
     takes one slot of its worker."""
+    resources: Resources = Field(default_factory=Resources)
+    """CPUs and GPUs that each trial takes of its worker; a stack takes as much as one trial."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds after the first trial's start in which trials may start; running ones end."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
@@ -89,9 +93,11 @@ class StudySpec(BaseModel):
     """Seconds that one attempt of a trial may take; then it has failed."""
     max_failed_trials: Annotated[int, Field(ge=0)] | None = None
     """More failed trials than this end the study, as FAILED; running ones end."""
+    population: Population | None = None
+    """Makes the trials the members of a population: those that do badly take over the checkpoint
+    and parameters of one that does well, and change them. Not with a pruner or a stack."""
     enqueue: list[dict[Text, Scalar]] = Field(default_factory=list)
     """Parameters that the first trials try; the sampler draws those left out."""
-
     warm_start: list[Annotated[str, Field(pattern=NAME_PATTERN)]] = Field(default_factory=list)
     """Studies in the same database whose finished trials the sampler and the pruner know as well,
     as they are when this one is submitted; they do not count."""
@@ -145,6 +151,27 @@ class StudySpec(BaseModel):
             raise ValueError(
                 f"stack={self.stack} needs a parallelism of at least {self.stack}, "
                 f"got {self.parallelism}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Self:
+        if self.population is None:
+            return self
+        check_mutations(self.population, self.params)
+        if self.n_trials < 2:
+            raise ValueError(f"a population needs at least 2 members, got n_trials={self.n_trials}")
+        if self.directions is not None or self.constraints:
+            raise ValueError("a population ranks its members by one objective, without constraints")
+        if not isinstance(self.pruner, NoPruner):
+            raise ValueError(
+                f"pruner={self.pruner.type!r} does not go with a population, whose members take "
+                "over from each other instead of being pruned"
+            )
+        if self.stack > 1:
+            raise ValueError(
+                f"stack={self.stack} does not go with a population, whose members end their "
+                "attempts one by one"
             )
         return self
 
@@ -203,6 +230,8 @@ def check_task(spec: StudySpec) -> None:
         raise SpecError([FieldError(f"params.{name}", name, message) for name in unknown])
     if spec.stack > 1:
         _check_stack(spec, task)
+    if spec.population is not None:
+        _check_population(spec.population, task)
     errors: dict[str, FieldError] = {}
     for dimension, point in probe_points(spec.params):
         try:
@@ -223,6 +252,15 @@ def _check_stack(spec: StudySpec, task: Task) -> None:
     if fixed := sorted(n for n in searched if task.base_name(n) not in task.stack_params):
         message = "must be the same in all trials of a stack; it cannot be searched with stack > 1"
         raise SpecError([FieldError(f"params.{name}", name, message) for name in fixed])
+
+
+def _check_population(population: Population, task: Task) -> None:
+    able = task.mutable_params
+    if able is None:
+        return
+    if fixed := sorted(name for name in population.mutate if task.base_name(name) not in able):
+        message = f"{task.name} cannot change it at a checkpoint; it can: {', '.join(sorted(able))}"
+        raise SpecError([FieldError("population.mutate", name, message) for name in fixed])
 
 
 def load_spec(path: Path) -> StudySpec:

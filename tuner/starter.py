@@ -8,12 +8,13 @@ from multiprocessing.context import ForkServerContext
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import leases, results, study_store
+from alphagrad.tuner import exploits, leases, results, study_store
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.registry import task_names
+from alphagrad.tuner.resources import Allotment, Room
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
@@ -52,13 +53,19 @@ class Starter:
         self._study = study
         self._tasks = frozenset(task_names())
         self._claims: list[leases.Claim] = []
+        self._room: Room | None = None
+        self._too_large: set[str] = set()
 
-    def claim(self) -> bool:
+    def claim(self, room: Room | None = None) -> bool:
         """Claim a trial, and as many more of its study as may share a process with it.
 
+        Args:
+            room: what is free; by default the next trial is taken, whatever it needs.
+
         Returns:
-            Whether there was one.
+            Whether there was one that fits.
         """
+        self._room = room
         study, spec = self._study, None
         while spec is None or len(self._claims) < spec.stack:
             claimed = leases.claim(
@@ -67,7 +74,9 @@ class Starter:
                 lease_seconds=self._settings.lease_seconds,
                 tasks=self._tasks,
                 study=study,
+                room=room if spec is None else None,
             )
+            self._name_too_large()
             if claimed is None:
                 break
             self._claims.append(claimed)
@@ -75,6 +84,19 @@ class Starter:
                 self._spec = spec = StudySpec.model_validate(claimed.study.spec)
                 study = spec.name
         return bool(self._claims)
+
+    def _name_too_large(self) -> None:
+        if (room := self._room) is None:
+            return
+        for name in sorted(room.too_large - self._too_large):
+            logger.warning(
+                "study %s waits for a larger worker: its trials need more than the %d CPUs and "
+                "%d GPUs here",
+                name,
+                room.cpu,
+                len(room.gpus),
+            )
+        self._too_large |= room.too_large
 
     def start(self) -> list[RunningTrial]:
         """Start what was claimed, in one process; a trial that cannot start is recorded so."""
@@ -107,7 +129,9 @@ class Starter:
         return True
 
     def _launch(self, claims: list[leases.Claim], spec: StudySpec) -> list[RunningTrial]:
-        requests = [self._request(claimed, spec) for claimed in claims]
+        needed = spec.resources
+        allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
+        requests = [self._request(claimed, spec, allotment) for claimed in claims]
         try:
             process = TrialProcess(self._context, requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
@@ -131,7 +155,9 @@ class Starter:
             logger.info("%s/%d attempt %d", request.study, request.number, request.attempt)
         return started
 
-    def _request(self, claimed: leases.Claim, spec: StudySpec) -> TrialRequest:
+    def _request(
+        self, claimed: leases.Claim, spec: StudySpec, allotment: Allotment
+    ) -> TrialRequest:
         trial, study = claimed.trial, claimed.study
         assert trial.number is not None
         return TrialRequest(
@@ -147,6 +173,10 @@ class Starter:
             n_objectives=len(spec.objectives),
             constraints=tuple(spec.constraints),
             traces_before_reports=spec.pruner.type == "saturation",
+            cpu=allotment.cpu,
+            gpus=allotment.gpus,
+            population=spec.population is not None,
+            exploit=exploits.last_exploit(self._database, trial.id) if spec.population else None,
         )
 
     def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, TextIO
 from alphagrad.tuner.channel import Channel, NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.errors import NonRetryableError
-from alphagrad.tuner.messages import Report
+from alphagrad.tuner.messages import Report, Saved
 from alphagrad.tuner.metrics import MetricBuffer
 from alphagrad.tuner.registry import get_task
 from alphagrad.tuner.watch import Watcher
@@ -64,6 +64,7 @@ class Trial:
         n_objectives: int = 1,
         constraint_names: Collection[str] | None = None,
         traces_before_reports: bool = False,
+        population: bool = False,
     ) -> None:
         self.study = study
         self.number = number
@@ -76,6 +77,7 @@ class Trial:
         self._channel = channel or NullChannel()
         self._checkpoints = checkpoints
         self._log = log
+        self._population = population
         self._watcher = Watcher(self._channel)
         self._metrics = MetricBuffer(self._channel)
         self._has_reported = False
@@ -199,7 +201,9 @@ class Trial:
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Store what the task needs to go on after a crash; the previous one is replaced.
 
-        Waits until the worker has written all that the trial reported and recorded before.
+        Waits until the worker has written all that the trial reported and recorded before. In a
+        population the attempt may end here: the next one then goes on from another member's
+        checkpoint with parameters of its own, so set what a checkpoint holds of them anew.
 
         Args:
             state: tensors, numbers, strings and lists or dicts of them: it is read back with
@@ -212,9 +216,15 @@ class Trial:
             # If the worker is gone, what it did not write is computed again from the one before.
             if self._channel.sync():
                 self._checkpoints.save(state)
+                if self._population:
+                    self._channel.send(Saved())
+                    self._channel.sync()
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """The newest checkpoint of this trial, of this attempt or an earlier one, or ``None``."""
+        """The newest checkpoint of this trial, of this attempt or an earlier one, or ``None``.
+
+        After an exploit it is that of the member whose place the trial has taken.
+        """
         return None if self._checkpoints is None else self._checkpoints.load()
 
     def log(self, message: str) -> None:

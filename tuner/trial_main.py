@@ -31,7 +31,9 @@ from alphagrad.tuner.messages import (
     ToTrial,
     TrialRequest,
 )
+from alphagrad.tuner.process_tree import adopt_orphans
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
+from alphagrad.tuner.resources import Allotment, use
 from alphagrad.tuner.trial import Trial
 
 
@@ -45,6 +47,8 @@ def run_trials(
         requests: what to run, of one study; several form a stack.
     """
     os.setsid()  # a group of its own, so that all of it can be killed at once
+    adopt_orphans()
+    use(Allotment(requests[0].cpu, requests[0].gpus))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # The output of the process is in the log of its first trial.
@@ -184,11 +188,14 @@ def _trial(request: TrialRequest, channel: PipeChannel) -> Trial:
         study=request.study,
         attempt=request.attempt,
         channel=channel,
-        checkpoints=CheckpointStore(Path(request.checkpoint_dir), fence=request.fence),
+        checkpoints=CheckpointStore(
+            Path(request.checkpoint_dir), fence=request.fence, exploit=request.exploit
+        ),
         log=open_log(Path(request.log_path)),
         n_objectives=request.n_objectives,
         constraint_names=request.constraints,
         traces_before_reports=request.traces_before_reports,
+        population=request.population,
     )
 
 

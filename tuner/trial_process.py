@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 
 from alphagrad.tuner.messages import FromTrial, ToTrial, TrialRequest
+from alphagrad.tuner.process_tree import kill_tree
+from alphagrad.tuner.resources import THREAD_VARIABLES
 from alphagrad.tuner.trial_main import run_trials
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def forkserver() -> ForkServerContext:
@@ -75,9 +74,7 @@ class TrialProcess:
         if self._trials:
             return
         assert self._process.pid is not None
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)  # also what outlives the process itself
-        except ProcessLookupError:
-            if self._process.is_alive():
-                self._process.kill()  # it has not made its own group yet
+        # Also what outlives the process itself.
+        if not kill_tree(self._process.pid) and self._process.is_alive():
+            self._process.kill()  # it has not made its own group yet
         self._process.join()

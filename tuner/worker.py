@@ -19,6 +19,7 @@ from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.resources import Room, gpu_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
@@ -51,6 +52,7 @@ class Worker:
         self._database = database
         self._settings = settings
         self._study = study
+        self._gpus = gpu_names(settings.gpus)
         self._optuna = OptunaStorage(database)
         self._starter = Starter(
             database, settings, self._optuna, worker=self.name, context=forkserver(), study=study
@@ -72,7 +74,11 @@ class Worker:
             on_tick: called about ten times a second, e.g. to draw progress.
         """
         logger.info(
-            "worker %s: %d slots, state in %s", self.name, self._settings.slots, self._settings.home
+            "worker %s: %d slots, %d GPUs, state in %s",
+            self.name,
+            self._settings.slots,
+            len(self._gpus),
+            self._settings.home,
         )
         heart = threading.Thread(target=self._beat, name="alphagrad-leases", daemon=True)
         heart.start()
@@ -151,9 +157,9 @@ class Worker:
         for status in study_store.settle(self._database):
             self._optuna.fail_orphans(status.spec)
             logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
-        while self._processes() < self._settings.slots and not self._stop.is_set():
+        while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
-                if not self._starter.claim():
+                if not self._starter.claim(room):
                     break
                 self._running |= {(one.id, one.fence): one for one in self._starter.start()}
             finally:
@@ -164,8 +170,9 @@ class Worker:
                 self._tell_optuna()
                 self._stop.set()
 
-    def _processes(self) -> int:
-        return len({running.process for running in self._running.values()})
+    def _room(self) -> Room:
+        used = {running.process: running.allotment for running in self._running.values()}
+        return Room.of(cpu=self._settings.slots, gpus=self._gpus, used=used.values())
 
     def _end_cancelled(self) -> None:
         states = study_store.study_states(

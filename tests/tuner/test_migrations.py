@@ -49,6 +49,8 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0004", "alphagrad_trials", "constraints", None),
     ("0004", "alphagrad_trials", "feasible", True),
     ("0004", "alphagrad_trials", "on_front", False),
+    ("0005", "alphagrad_members", None, []),
+    ("0005", "alphagrad_exploits", None, []),
 ]
 
 
@@ -136,7 +138,7 @@ def test_a_trial_from_before_the_upgrade_goes_on_with_metrics(old: Database) -> 
     assert read_metrics(old, get_trial(old, "s", 0)) == {}
 
 
-@pytest.mark.parametrize("newest", ["0002", "0003", "0004"])
+@pytest.mark.parametrize("newest", ["0002", "0003", "0004", "0005"])
 def test_a_downgrade_gives_up_what_is_new_alone(old: Database, newest: str) -> None:
     before = contents(old)
     to_revision(old, newest)

@@ -1,5 +1,6 @@
 """How trials end: tasks that fail, hang, die or misbehave, run by a real worker."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ def end(trial: Trial) -> float:
             trial.report(0.25, step=1)
             trial.report(0.5, step=2)
             raise TrialPruned
+        case "prune nan" | "prune inf":
+            trial.report(0.25, step=1)
+            trial.report(float(trial.params["how"][-3:]), step=2)
+            raise TrialPruned
         case "prints":
             print("from python")
             os.system("echo from a child")
@@ -79,6 +84,8 @@ def main():
         "kill": study("kill"),
         "second": study("second time", retries=1),
         "prune": study("prune"),
+        "prune-nan": study("prune nan"),
+        "prune-inf": study("prune inf"),
         "prints": study("prints"),
         "checkpoint": study(
             "checkpoint", params={"x": {"type": "float", "low": 0, "high": 1}}, retries=1
@@ -114,6 +121,8 @@ def test_each_end_is_recorded_as_what_it_is(
         "kill": [["FAIL", None, f"{died} was killed by signal 9 without a result", 1]],
         "second": [["COMPLETE", 7.0, None, 2]],
         "prune": [["PRUNED", 0.5, None, 1]],
+        "prune-nan": [["PRUNED", None, None, 1]],
+        "prune-inf": [["PRUNED", math.inf, None, 1]],
         "prints": [["COMPLETE", 1.0, None, 1]],
     }
     database = Database(settings.url)
@@ -167,15 +176,25 @@ CHILDREN = """
 @task("parent")
 def parent(trial: Trial) -> float:
     child = subprocess.Popen(["sleep", "30"])
+    # One that ignores what can be ignored, and one whose parent is gone, in sessions of their own.
+    deaf = ["sh", "-c", "trap '' TERM INT HUP; sleep 31; sleep 32"]
+    away = subprocess.Popen(deaf, start_new_session=True)
+    orphan = ["sh", "-c", "sleep 33 >/dev/null & echo $!"]
+    daemon = subprocess.run(orphan, stdout=subprocess.PIPE, start_new_session=True)
     if trial.study == "forks":
         # As gymnasium's AsyncVectorEnv does: this child has a copy of the trial's line.
         forked = os.fork()
         if forked == 0:
-            time.sleep(30)
+            time.sleep(120)
             os._exit(0)
     path = os.environ["ALPHAGRAD_HOME"] + "/" + trial.study
     with open(path + ".new", "w") as file:
-        file.write(f"{os.getpid()} {child.pid}")
+        file.write(f"{os.getpid()} {child.pid} ")
+        if trial.study == "waits":
+            file.write(f"{away.pid} {daemon.stdout.decode()}")
+        else:  # which end by themselves; then only their group is known
+            away.kill()
+            os.kill(int(daemon.stdout), signal.SIGKILL)
     os.rename(path + ".new", path)
     match trial.study:
         case "waits":
@@ -186,13 +205,26 @@ def parent(trial: Trial) -> float:
     return 1.0
 
 def main():
+    path, cancelled_at, seconds = os.environ["ALPHAGRAD_HOME"] + "/waits", [], []
+
+    def is_left(pid):
+        try:
+            return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def cancel(database):
-        if os.path.exists(os.environ["ALPHAGRAD_HOME"] + "/waits"):
-            if not get_study(database, "waits").ended:
-                cancel_study(database, "waits")
+        if not os.path.exists(path):
+            return
+        if not cancelled_at:
+            cancel_study(database, "waits")
+            cancelled_at.append(time.monotonic())
+        elif not seconds and not any(map(is_left, open(path).read().split())):
+            seconds.append(time.monotonic() - cancelled_at[0])
 
     names = ["waits", "returns", "dies", "forks"]
-    return run_studies({name: {"task": "parent"} for name in names}, cancel)
+    ended = run_studies({name: {"task": "parent"} for name in names}, cancel)
+    return [ended, seconds]
 """
 
 
@@ -203,8 +235,9 @@ def test_a_trials_children_end_with_it(
     until: Callable[..., object],
     gone: Callable[[int], bool],
 ) -> None:
-    # A dead trial whose forked child still holds its line ends all the same: no 30 seconds.
-    ended = run_script(CHILDREN, seconds=25)
+    # A dead trial whose forked child still holds its line ends all the same, not after 120 s.
+    ended, [seconds] = run_script(CHILDREN, seconds=60)
+    assert seconds < 5
     died = "the trial's process was killed by signal 9 without a result"
     assert ended == {
         "waits": [["FAIL", None, "the study was cancelled", 1]],

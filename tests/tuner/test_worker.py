@@ -124,10 +124,14 @@ def test_a_study_ends_with_exactly_its_trials(
         run_study(spec(n_trials=1), settings)
 
 
-def test_a_study_is_repeated_by_its_seed(tmp_path: Path, spec: Spec) -> None:
+def test_a_study_is_repeated_by_its_seed_on_either_database(
+    tmp_path: Path, spec: Spec, new_postgres: Callable[[], str]
+) -> None:
     results = []
-    for place in ("a", "b"):
-        settings = TunerSettings(home=tmp_path / place, slots=1)
+    for place, url in (("a", None), ("b", new_postgres())):
+        settings = TunerSettings.model_validate(
+            {"home": tmp_path / place, "slots": 1, "database_url": url}
+        )
         run_study(spec(n_trials=3, sampler={"type": "tpe", "n_startup_trials": 1}), settings)
         database = Database(settings.url)
         results.append([(t.seed, t.params, t.value) for t in list_trials(database, "s")])

@@ -99,7 +99,7 @@ def test_each_end_is_recorded_as_what_it_is(
     settings: TunerSettings,
     optuna_trials: Callable[[Database, str], list[FrozenTrial]],
 ) -> None:
-    ended = run_script(ENDS)
+    ended = run_script(ENDS, seconds=90)
     [[state, value, error, attempt]] = ended.pop("checkpoint")
     assert (state, error, attempt) == ("COMPLETE", None, 2)
     assert 0.0 <= value <= 1.0

@@ -48,6 +48,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app = FastAPI(
         title="AlphaGrad", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
+    app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
     app.state.keys = KeyCheck(database, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -84,6 +85,28 @@ class Client:
         path = f"/v1/studies/{quote(study, safe='')}/trials/{number}/metrics"
         return self._call("GET", path, params={"names": list(names), "max_steps": max_steps})
 
+    def export(
+        self,
+        study: str,
+        *,
+        what: str = "trials",
+        format: str = "csv",  # noqa: A002
+    ) -> Iterator[bytes]:
+        """A study's rows as a file, in pieces.
+
+        Args:
+            study: the study's name.
+            what: ``trials``, ``reports``, ``metrics`` or ``alpha``.
+            format: ``csv``, ``json`` or ``parquet``.
+        """
+        path = f"/v1/studies/{quote(study, safe='')}/export"
+        with self._stream(path, {"what": what, "format": format}) as response:
+            yield from response.iter_bytes()
+
+    def delete(self, study: str) -> None:
+        """Delete a study that has ended, with its checkpoints and logs."""
+        self._checked(self._send("DELETE", f"/v1/studies/{quote(study, safe='')}"))
+
     def pause(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study until it is resumed."""
         return self._call("POST", f"/v1/studies/{quote(study, safe='')}:pause")
@@ -119,18 +142,36 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._checked(self._send(method, path, **options))
         try:
-            response = self._http.request(method, path, **options)
+            answer: dict[str, Any] = response.json()
+        except ValueError:
+            message = f"{self._http.base_url} does not answer as AlphaGrad does"
+            raise ApiError(message, status=response.status_code) from None
+        return answer
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._reached():
+            return self._http.request(method, path, **options)
+
+    @contextmanager
+    def _stream(self, path: str, params: Mapping[str, str]) -> Iterator[httpx.Response]:
+        with self._reached(), self._http.stream("GET", path, params=dict(params)) as response:
+            if not response.is_success:
+                response.read()
+            yield self._checked(response)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
         except httpx.TransportError as error:
             message = f"no answer from {self._http.base_url}: {error}"
             raise ApiError(message, status=None) from error
+
+    def _checked(self, response: httpx.Response) -> httpx.Response:
         if response.is_success:
-            try:
-                answer: dict[str, Any] = response.json()
-            except ValueError:
-                message = f"{self._http.base_url} does not answer as AlphaGrad does"
-                raise ApiError(message, status=response.status_code) from None
-            return answer
+            return response
         try:
             detail = response.json()["detail"]
         except (ValueError, KeyError, TypeError):

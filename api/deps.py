@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.settings import TunerSettings
 
 
 def _database(request: Request) -> Database:
@@ -20,5 +21,11 @@ def _optuna_storage(request: Request) -> OptunaStorage:
     return storage
 
 
+def _settings(request: Request) -> TunerSettings:
+    settings: TunerSettings = request.app.state.settings
+    return settings
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
+SettingsDep = Annotated[TunerSettings, Depends(_settings)]

@@ -8,9 +8,12 @@ from typing import Any, Self
 from alphagrad.api.models import ExploitOut, MetricsOut, StudyOut, SubmittedStudy, TrialOut
 from alphagrad.tuner import exploits, parse_spec, study_changes, study_store
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.export import Format, export_study
+from alphagrad.tuner.export_rows import Tables
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.retention import delete_study
 from alphagrad.tuner.settings import TunerSettings
 
 PAGE = 500
@@ -24,6 +27,7 @@ class LocalClient:
     """
 
     def __init__(self, settings: TunerSettings) -> None:
+        self._settings = settings
         self._database = Database(settings.url)
         migrate(self._database)
 
@@ -76,6 +80,20 @@ class LocalClient:
         trial = study_store.get_trial(self._database, study, number)
         found = read_metrics(self._database, trial, names or None, max_steps)
         return MetricsOut.of(found).model_dump(mode="json")
+
+    def export(
+        self,
+        study: str,
+        *,
+        what: Tables = "trials",
+        format: Format = "csv",  # noqa: A002
+    ) -> Iterator[bytes]:
+        """A study's rows as a file, in pieces."""
+        return export_study(self._database, study, what=what, format=format)
+
+    def delete(self, study: str) -> None:
+        """Delete a study that has ended, with its checkpoints and logs."""
+        delete_study(self._database, self._settings, study)
 
     def pause(self, study: str) -> dict[str, Any]:
         """Start no more trials of a study until it is resumed."""

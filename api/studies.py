@@ -1,12 +1,13 @@
-"""``/v1/studies``: submit, list, read, edit, pause, resume, stop and cancel studies."""
+"""``/v1/studies``: submit, list, read, export, edit, steer and delete studies."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
 
-from alphagrad.api.deps import DatabaseDep, OptunaDep
+from alphagrad.api.deps import DatabaseDep, OptunaDep, SettingsDep
 from alphagrad.api.models import (
     ExploitOut,
     Page,
@@ -16,7 +17,15 @@ from alphagrad.api.models import (
     decode_token,
     encode_token,
 )
-from alphagrad.tuner import StudySpec, exploits, study_changes, study_store
+from alphagrad.tuner import (
+    StudySpec,
+    exploits,
+    export,
+    export_rows,
+    retention,
+    study_changes,
+    study_store,
+)
 from alphagrad.tuner.spec import check_task
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
@@ -79,6 +88,27 @@ def edit_study(name: str, patch: StudyPatch, database: DatabaseDep) -> StudyOut:
     """Edit an open study; trials that start from now on follow."""
     changes = patch.model_dump(mode="json", exclude_unset=True)
     return StudyOut.of(study_changes.update_study(database, name, changes))
+
+
+@router.delete("/{name}", status_code=204)
+def delete_study(name: str, database: DatabaseDep, settings: SettingsDep) -> None:
+    """Delete a study that has ended, with its checkpoints and logs."""
+    retention.delete_study(database, settings, name)
+
+
+@router.get("/{name}/export", response_class=StreamingResponse)
+def export_study(
+    name: str,
+    database: DatabaseDep,
+    format: export.Format = "csv",  # noqa: A002
+    what: export_rows.Tables = "trials",
+) -> StreamingResponse:
+    """A study's trials, reports, metrics or α traces as a CSV, JSON or Parquet file."""
+    return StreamingResponse(
+        export.export_study(database, name, what=what, format=format),
+        media_type=export.MEDIA_TYPES[format],
+        headers={"Content-Disposition": f'attachment; filename="{name}-{what}.{format}"'},
+    )
 
 
 @router.post("/{name}:pause", status_code=202)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
 Number = Annotated[int, Path(ge=0, lt=2**31)]
 MaxSteps = Annotated[int, Query(ge=2, le=20_000)]
+TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 
 
 @router.get("")
@@ -35,10 +36,11 @@ def list_trials(
     database: DatabaseDep,
     page_token: str | None = None,
     page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+    state: TrialState | None = None,
 ) -> Page[TrialOut]:
-    """A study's trials by number."""
+    """A study's trials by number, all or those in one state."""
     after = decode_token(page_token, default=-1)
-    rows = study_store.list_trials(database, name, after=after, limit=page_size + 1)
+    rows = study_store.list_trials(database, name, after=after, limit=page_size + 1, state=state)
     more = len(rows) > page_size
     items = [TrialOut.of(row) for row in rows[:page_size]]
     return Page(items=items, next_page_token=encode_token(items[-1].number) if more else None)

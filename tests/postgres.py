@@ -25,13 +25,21 @@ class PostgresServer:
 
     Args:
         folder: where the folder is made; by default among the temporary files.
+        fsync: wait for the disk at each commit, as PostgreSQL does by default.
         journal_elsewhere: keep its write-ahead log among the temporary files all the same.
 
     Raises:
         FileNotFoundError: PostgreSQL is not installed.
     """
 
-    def __init__(self, folder: Path | None = None, *, journal_elsewhere: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        fsync: bool = False,
+        journal_elsewhere: bool = False,
+    ) -> None:
+        self._fsync = "on" if fsync else "off"
         initdb = find_program("initdb")
         if initdb is None:
             raise FileNotFoundError("initdb, a program of PostgreSQL")
@@ -65,7 +73,8 @@ class PostgresServer:
             shutil.rmtree(self._journal)
 
     def start(self) -> None:
-        options = f"-p {self._port} -k {self.place} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = f"-p {self._port} -k {self.place} -c listen_addresses=127.0.0.1"
+        options += f" -c fsync={self._fsync}"
         log = str(self.place / "log")
         self._run(self._control, "-D", self._data, "-o", options, "-l", log, "-w", "start")
 

@@ -19,6 +19,7 @@ import alphagrad.scheduler
 from alphagrad.api import studies, tasks, trials
 from alphagrad.api.settings import ApiSettings
 from alphagrad.cli import app
+from alphagrad.cli_data import db
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import StudySpec, parse_spec, task_names
 from alphagrad.tuner.advice import spec_warnings
@@ -81,18 +82,25 @@ def test_routes_are_documented() -> None:
     page = text("docs/api.md")
     routers = (tasks.router, studies.router, trials.router)
     routes = [r for router in routers for r in router.routes if isinstance(r, APIRoute)]
-    assert len(routes) == 19
+    assert len(routes) == 21
     for route in routes:
         method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page
 
 
 def test_commands_are_documented() -> None:
-    pages = text("README.md") + text("CHANGELOG.md")
+    pages = text("README.md") + text("CHANGELOG.md") + text("docs/storage.md")
     names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    assert len(names) == 16
+    assert len(names) == 18
     for name in names:
         assert re.search(rf"(alphagrad |`){name}\b", pages), name
+
+
+def test_commands_of_the_database_are_documented() -> None:
+    names = [c.name or getattr(c.callback, "__name__", "") for c in db.registered_commands]
+    assert len(names) == 4
+    for name in names:
+        assert f"alphagrad db {name}" in text("docs/storage.md")
 
 
 @pytest.mark.parametrize("name", task_names())

@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    text,
 )
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -73,7 +74,21 @@ class TrialRow(Base):
     __table_args__ = (
         Unique("study_id", "slot"),
         Unique("study_id", "number"),
-        Index("ix_alphagrad_trials_study_state", "study_id", "state"),
+        Index("ix_alphagrad_trials_state_number", "study_id", "state", "number"),
+        Index("ix_alphagrad_trials_state_value", "study_id", "state", "value"),
+        Index(
+            "ix_alphagrad_trials_untold",
+            "study_id",
+            sqlite_where=text("told IS 0"),
+            postgresql_where=text("told IS false"),
+        ),
+        Index(
+            "ix_alphagrad_trials_front",
+            "study_id",
+            "number",
+            sqlite_where=text("on_front = 1"),
+            postgresql_where=text("on_front"),
+        ),
         Index("ix_alphagrad_trials_lease", "state", "lease_expires_at"),
     )
 

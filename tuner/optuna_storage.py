@@ -5,19 +5,30 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.pruners import NopPruner
+from optuna.storages import RDBStorage, _CachedStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner import warm_start
-from alphagrad.tuner.database import Database, configure_sqlite, engine_options
+from alphagrad.tuner.database import (
+    Database,
+    commit_without_waiting,
+    configure_sqlite,
+    engine_options,
+)
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
+from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
+from alphagrad.tuner.optuna_reports import write_report
+from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
@@ -80,8 +91,18 @@ class OptunaStorage:
             # the same trial. Connections made before this line are dropped.
             rdb.engine.dispose()
             configure_sqlite(rdb.engine, reads_only=reads_only)
+        else:
+            rdb.engine.dispose()
+            commit_without_waiting(rdb.engine)
+        self._database = database
+        # One statement needs no transaction around it. (SQLite begins one itself all the same.)
+        self._reports = (
+            database.engine
+            if database.is_sqlite
+            else database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self.rdb = rdb
-        self._storage = optuna.storages.get_storage(rdb)
+        self._caches: dict[int, _CachedStorage] = {}
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -92,7 +113,7 @@ class OptunaStorage:
     def has_study(self, name: str) -> bool:
         """Whether Optuna knows a study of this name, ours or not."""
         try:
-            self._storage.get_study_id_from_name(name)
+            self.rdb.get_study_id_from_name(name)
         except KeyError:
             return False
         return True
@@ -103,10 +124,10 @@ class OptunaStorage:
         optuna.create_study(
             study_name=spec.name,
             directions=spec.objectives,
-            storage=self._storage,
+            storage=self.rdb,
             load_if_exists=True,
         )
-        return self._storage.get_study_id_from_name(spec.name)
+        return self.rdb.get_study_id_from_name(spec.name)
 
     @_database_errors
     def add_observations(self, spec: StudySpec, *, optuna_study_id: int) -> None:
@@ -114,7 +135,7 @@ class OptunaStorage:
 
         No two processes may do this at once.
         """
-        warm_start.add_observations(self._storage, spec, optuna_study_id=optuna_study_id)
+        warm_start.add_observations(self.rdb, spec, optuna_study_id=optuna_study_id)
 
     @_database_errors
     def ask(
@@ -135,6 +156,7 @@ class OptunaStorage:
             resumed: whether an earlier worker may have created the trial and died.
             fixed_params: values not to draw.
         """
+        cache = self._cache(optuna_study_id)
         trial_id = self._find_by_slot(optuna_study_id, slot) if resumed else None
         if trial_id is None:
             # The slot is part of the trial from its first moment: a crash between this line and
@@ -143,40 +165,71 @@ class OptunaStorage:
             if fixed_params:
                 attrs["fixed_params"] = fixed_params  # as Study.enqueue_trial writes them
             template = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=attrs)
-            trial_id = self._storage.create_new_trial(optuna_study_id, template)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        trial = optuna.Trial(self.study(spec, number=number), trial_id)
+            trial_id = cache.create_new_trial(optuna_study_id, template)
+            drawn = self._as_created(template, trial_id)
+        else:
+            drawn = cache.get_trial(trial_id)
+        number = drawn.number
+        storage = AskStorage(cache, (optuna_study_id, spec.name), drawn)
+        trial = optuna.Trial(_study(storage, spec, number=number), trial_id)
         seed = derive_seed(spec.seed, "trial", number)
         params = suggest(trial, spec.params)
         trial.set_user_attr("seed", seed)
+        with self.rdb.engine.begin() as connection:
+            storage.write(connection)
         return AskedTrial(optuna_trial_id=trial_id, number=number, seed=seed, params=params)
 
     @_database_errors
-    def study(self, spec: StudySpec, *, number: int) -> optuna.Study:
-        """Optuna's study for the needs of one trial, with the sampler and pruner of the spec."""
+    def study(
+        self, spec: StudySpec, *, number: int, optuna_study_id: int | None = None
+    ) -> optuna.Study:
+        """Optuna's study for the needs of one trial, with the sampler and pruner of the spec.
+
+        Args:
+            spec: the study's specification.
+            number: the trial's number.
+            optuna_study_id: Optuna's id of the study, looked up where it is not given.
+        """
         # A study object caches the trials it has seen, so every trial gets a new one.
-        return optuna.load_study(
-            study_name=spec.name,
-            storage=self._storage,
-            sampler=build_sampler(
-                spec.sampler, params=spec.params, study_seed=spec.seed, number=number
-            ),
-            pruner=build_pruner(spec.pruner),
-        )
+        if optuna_study_id is None:
+            optuna_study_id = self.rdb.get_study_id_from_name(spec.name)
+        storage = JudgeStorage(self._cache(optuna_study_id), (optuna_study_id, spec.name))
+        return _study(storage, spec, number=number)
 
     @_database_errors
-    def report(self, study: optuna.Study, optuna_trial_id: int, *, step: int, value: float) -> bool:
+    def report(
+        self,
+        study: optuna.Study,
+        optuna_trial_id: int,
+        *,
+        step: int,
+        value: float,
+        lease: tuple[int, int] | None = None,
+    ) -> bool:
         """Record an intermediate value, and ask the pruner whether the trial should stop.
 
+        A step that is reported again, by a resumed trial, keeps the later value.
+
+        Args:
+            study: the trial's study, from :meth:`study`.
+            optuna_trial_id: Optuna's id of the trial.
+            step: where training stands.
+            value: the value.
+            lease: our row's id and the fence, to be checked in the same statement.
+
         Raises:
-            StaleFenceError: the trial has ended, so another worker has finished it.
+            StaleFenceError: the lease was lost, or the trial has ended.
         """
-        try:
-            # Not Trial.report(): a resumed trial reports steps again, and the later value counts.
-            self._storage.set_trial_intermediate_value(optuna_trial_id, step, value)
-        except UpdateFinishedTrialError as error:
-            raise StaleFenceError(str(error)) from None
-        return study.pruner.prune(study, self._storage.get_trial(optuna_trial_id))
+        with self._reports.begin() as connection:
+            if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
+                raise StaleFenceError(
+                    f"trial {optuna_trial_id}: the lease is lost, or it has ended"
+                )
+        if isinstance(study.pruner, NopPruner):
+            return False
+        storage = study._storage
+        assert isinstance(storage, JudgeStorage)
+        return study.pruner.prune(study, storage.note_report(optuna_trial_id, step, value))
 
     @_database_errors
     def tell(
@@ -201,11 +254,10 @@ class OptunaStorage:
         try:
             if constraints:
                 # Of Optuna's two forms the list, which the dashboard reads too.
-                trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-                    study._study_id, number
-                )
+                cache = self._cache(study._study_id)
+                trial_id = cache.get_trial_id_from_study_id_trial_number(study._study_id, number)
                 listed = [constraints[name] for name in spec.constraints]
-                self._storage.set_trial_system_attr(trial_id, CONSTRAINTS, listed)
+                cache.set_trial_system_attr(trial_id, CONSTRAINTS, listed)
             with warnings.catch_warnings():
                 # CMA-ES makes no use of constraints: said at submission, not for each trial.
                 warnings.filterwarnings("ignore", message="Constraints have been set")
@@ -221,12 +273,55 @@ class OptunaStorage:
     @_database_errors
     def fail_orphans(self, spec: StudySpec) -> None:
         """End trials of a finished study that no slot knows: their worker died while asking."""
-        study = optuna.load_study(study_name=spec.name, storage=self._storage)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        try:
+            study_id = self.rdb.get_study_id_from_name(spec.name)
+        except KeyError:
+            return  # it was deleted meanwhile
+        self.forget(study_id)
+        orphans = (
+            update(TRIALS)
+            .where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.RUNNING)
+            .values(state=TrialState.FAIL, datetime_complete=datetime.now(UTC).replace(tzinfo=None))
+        )
+        with self._database.engine.begin() as connection:
+            connection.execute(orphans)
+
+    def forget(self, optuna_study_id: int) -> None:
+        """Drop what was read of a study: it has ended, or another one has got its id."""
+        self._caches.pop(optuna_study_id, None)
+
+    def _cache(self, optuna_study_id: int) -> _CachedStorage:
+        return self._caches.setdefault(optuna_study_id, _CachedStorage(self.rdb))
+
+    def _as_created(self, template: FrozenTrial, trial_id: int) -> FrozenTrial:
+        query = select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
+        with self.rdb.engine.connect() as connection:
+            template.number = connection.scalars(query).one()
+        template._trial_id = trial_id
+        return template
 
     def _find_by_slot(self, optuna_study_id: int, slot: int) -> int | None:
-        running = self._storage.get_all_trials(
-            optuna_study_id, deepcopy=False, states=(TrialState.RUNNING,)
+        query = (
+            select(TRIALS.c.trial_id)
+            .join(SYSTEM_ATTRS, SYSTEM_ATTRS.c.trial_id == TRIALS.c.trial_id)
+            .where(
+                TRIALS.c.study_id == optuna_study_id,
+                TRIALS.c.state == TrialState.RUNNING,
+                SYSTEM_ATTRS.c.key == SLOT,
+                SYSTEM_ATTRS.c.value_json == str(slot),
+            )
+            .order_by(TRIALS.c.number)
         )
-        return next((t._trial_id for t in running if t.system_attrs.get(SLOT) == slot), None)
+        with self.rdb.engine.connect() as connection:
+            return connection.scalars(query.limit(1)).first()
+
+
+def _study(storage: _CachedStorage, spec: StudySpec, *, number: int) -> optuna.Study:
+    return optuna.load_study(
+        study_name=spec.name,
+        storage=storage,
+        sampler=build_sampler(
+            spec.sampler, params=spec.params, study_seed=spec.seed, number=number
+        ),
+        pruner=build_pruner(spec.pruner),
+    )

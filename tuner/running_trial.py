@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -107,6 +108,11 @@ class RunningTrial:
         """Whether a message was read and, after a database error, is still to be written."""
         return self._unhandled is not None
 
+    @property
+    def has_message(self) -> bool:
+        """Whether the trial has said something, or its line has ended."""
+        return self.line.poll()
+
     def handle_messages(self) -> bool:
         """Write down what the trial says.
 
@@ -153,10 +159,14 @@ class RunningTrial:
         """The id of the last command delivered."""
         return self._last_knob
 
-    def kill(self) -> None:
-        """End the process and all it started; a stack goes on without this trial."""
-        self.process.release()
+    def kill(self) -> bool:
+        """Kill the process and all it started; a stack goes on without this trial.
+
+        Returns:
+            Whether it was killed, and is to be joined.
+        """
         self.line.close()
+        return self.process.release()
 
     def fail(self, error: str) -> None:
         """Record that the attempt failed."""
@@ -203,9 +213,12 @@ class RunningTrial:
 
     def _judge(self, report: Report) -> bool:
         """Record a report and send the pruner's verdict; says whether the attempt is over."""
-        leases.check(self._database, trial_id=self.id, fence=self.fence)
         prune = self._optuna.report(
-            self._study, self._optuna_trial_id, step=report.step, value=report.value
+            self._study,
+            self._optuna_trial_id,
+            step=report.step,
+            value=report.value,
+            lease=(self.id, self.fence),
         )
         self._last_report, self._last_step = report.value, report.step
         pruner = self._spec.pruner
@@ -249,6 +262,8 @@ class RunningTrial:
             retries=self._spec.retries if finished.retryable else 0,
             retry_delay=self._spec.retry_delay,
         )
+        if over and self._spec.population is None:  # nobody goes on from them any more
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
         logger.info(
             "%s %s after %.1f s%s",
             self.title,

@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler
 from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.tuner.grid import Grid, GridSampler
+from alphagrad.tuner.qmc import QMCSampler
 from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import Parameter
 
@@ -133,7 +134,7 @@ def build_sampler(
                 return samplers.RandomSampler(seed=seed)
             case QMC():
                 # One sequence for the whole study: every ask takes its next point.
-                return samplers.QMCSampler(scramble=True, seed=study_seed)
+                return QMCSampler(params, seed=study_seed)
             case GP():
                 return samplers.GPSampler(seed=seed, warn_independent_sampling=False, **options)
             case CMAES():

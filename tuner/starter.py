@@ -22,6 +22,9 @@ from alphagrad.tuner.trial_process import TrialProcess
 
 logger = logging.getLogger(__name__)
 
+MOST_SPARES = 2
+"""So many processes wait for their trial, at most: two may end at the same moment."""
+
 
 class Starter:
     """Claims trials for a worker and starts them.
@@ -55,6 +58,9 @@ class Starter:
         self._claims: list[leases.Claim] = []
         self._room: Room | None = None
         self._too_large: set[str] = set()
+        self._created_at: dict[int, float] = {}
+        self._spares: list[TrialProcess] = []
+        self._most_spares = 0
 
     def claim(self, room: Room | None = None) -> bool:
         """Claim a trial, and as many more of its study as may share a process with it.
@@ -107,6 +113,28 @@ class Starter:
         """Forget the claims: whoever renews their leases now has the running trials."""
         self._claims = []
 
+    def keep_spare(self) -> None:
+        """Start a process ahead of its trial, once trials are run and if too few wait.
+
+        Forking takes 10 to 20 ms, in which a trial that has ended would leave its slot empty.
+        """
+        if len(self._spares) >= self._most_spares:
+            return
+        try:
+            self._spares.append(TrialProcess(self._context))
+        except Exception as error:  # noqa: BLE001  (the next trial says so, if it is so still)
+            logger.warning("no process could be started ahead: %s", error)
+            self._most_spares = 0
+
+    def close(self) -> None:
+        """End the processes that wait for a trial."""
+        self._most_spares = 0
+        for spare in self._spares:
+            spare.release()
+        for spare in self._spares:
+            spare.join()
+        self._spares = []
+
     @property
     def claimed(self) -> set[tuple[int, int]]:
         """The row ids and fences of what is claimed and not yet handed over."""
@@ -133,7 +161,7 @@ class Starter:
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
         requests = [self._request(claimed, spec, allotment) for claimed in claims]
         try:
-            process = TrialProcess(self._context, requests)
+            process = self._process(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
             for claimed in claims:
                 self._fail(claimed, error, spec)
@@ -146,7 +174,11 @@ class Starter:
                     self._optuna,
                     claimed=claimed,
                     spec=spec,
-                    study=self._optuna.study(spec, number=request.number),
+                    study=self._optuna.study(
+                        spec,
+                        number=request.number,
+                        optuna_study_id=claimed.study.optuna_study_id,
+                    ),
                     request=request,
                     process=process,
                     line=line,
@@ -154,6 +186,15 @@ class Starter:
             )
             logger.info("%s/%d attempt %d", request.study, request.number, request.attempt)
         return started
+
+    def _process(self, requests: list[TrialRequest]) -> TrialProcess:
+        self._most_spares = min(self._settings.slots, MOST_SPARES)
+        while self._spares and len(requests) == 1:
+            process = self._spares.pop(0)
+            if process.run(requests[0]):
+                return process
+            process.release()
+        return TrialProcess(self._context, requests)
 
     def _request(
         self, claimed: leases.Claim, spec: StudySpec, allotment: Allotment
@@ -198,6 +239,10 @@ class Starter:
         study_id = study_store.ensure_optuna_study(
             self._database, self._optuna, claimed.study, spec
         )
+        if self._created_at.get(study_id) != claimed.study.created_at:
+            # SQLite may give a deleted study's id to the next one.
+            self._optuna.forget(study_id)
+            self._created_at[study_id] = claimed.study.created_at
         asked = self._optuna.ask(
             spec,
             optuna_study_id=study_id,

@@ -21,7 +21,7 @@ from alphagrad.tuner.errors import (
     TrialNotFoundError,
 )
 from alphagrad.tuner.migrate import alone
-from alphagrad.tuner.models import FINISHED, OPEN_STUDY, UNFINISHED, StudyRow, TrialRow
+from alphagrad.tuner.models import FINISHED, OPEN_STUDY, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import NAME_PATTERN, StudySpec
 from alphagrad.tuner.warm_start import check_sources
@@ -146,23 +146,31 @@ def list_studies(database: Database, *, after: int = 0, limit: int = 100) -> lis
 
 
 def list_trials(
-    database: Database, study: str, *, after: int = -1, limit: int = 100
+    database: Database,
+    study: str,
+    *,
+    after: int = -1,
+    limit: int = 100,
+    state: str | None = None,
 ) -> list[TrialRow]:
     """A study's trials by number; a slot whose trial has no number yet is left out.
+
+    Args:
+        database: the database.
+        study: the study's name.
+        after: start behind the trial of this number.
+        limit: at most so many.
+        state: only trials in this state.
 
     Raises:
         StudyNotFoundError: no study has this name.
     """
     with database.read() as session:
         row = by_name(session, study)
-        return list(
-            session.scalars(
-                select(TrialRow)
-                .where(TrialRow.study_id == row.id, TrialRow.number > after)
-                .order_by(TrialRow.number)
-                .limit(limit)
-            )
-        )
+        query = select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number > after)
+        if state is not None:
+            query = query.where(TrialRow.state == state)
+        return list(session.scalars(query.order_by(TrialRow.number).limit(limit)))
 
 
 def get_trial(database: Database, study: str, number: int) -> TrialRow:
@@ -215,8 +223,9 @@ def settle(database: Database) -> list[StudyStatus]:
                 leases.give_up_waiting(session, row, error="too many trials of the study failed")
             if row.state in OPEN_STUDY and row.next_slot < row.n_trials:
                 continue
-            open_ = (TrialRow.state.in_(UNFINISHED)) | (TrialRow.told.is_(False))
-            if session.scalar(select(TrialRow.id).where(of_study, open_).limit(1)) is not None:
+            # Nobody is told of a trial before its end, so this finds the unfinished ones too.
+            untold = select(TrialRow.id).where(of_study, TrialRow.told.is_(False))
+            if session.scalar(untold.limit(1)) is not None:
                 continue
             if row.state != "CANCELLED":
                 good = select(TrialRow.id).where(

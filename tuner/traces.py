@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Trace
 from alphagrad.tuner.models import TraceRow, TrialRow
+
+MOST_ROWS = 4096
+"""Rows of one trial's trace, at most: past that every second one is deleted, but first and last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,22 @@ def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace)
                 )
             ],
         )
+        _halve(session, trial_id)
 
     database.retry(attempt)
+
+
+def _halve(session: Session, trial_id: int) -> None:
+    """Thin a trace that has grown too long; what is kept depends on the rows' order alone."""
+    of_trial = TraceRow.trial_id == trial_id
+    while (count := session.scalar(select(func.count()).where(of_trial)) or 0) > MOST_ROWS:
+        place = func.row_number().over(order_by=TraceRow.id).label("place")
+        rows = select(TraceRow.id, place).where(of_trial).subquery()
+        odd = select(rows.c.id).where(rows.c.place % 2 == 0, rows.c.place < count)
+        session.execute(
+            delete(TraceRow).where(TraceRow.id.in_(odd)),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def latest_saturation(

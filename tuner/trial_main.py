@@ -38,19 +38,26 @@ from alphagrad.tuner.trial import Trial
 
 
 def run_trials(
-    connections: Sequence[Connection[FromTrial, ToTrial]], requests: Sequence[TrialRequest]
+    connections: Sequence[Connection[FromTrial, ToTrial]],
+    requests: Sequence[TrialRequest] | None,
 ) -> None:
     """Run an attempt of each trial and send their ends: the target of the process.
 
     Args:
         connections: the trials' ends of the lines to the worker.
-        requests: what to run, of one study; several form a stack.
+        requests: what to run, of one study; several form a stack. ``None``: it comes over the line.
     """
     os.setsid()  # a group of its own, so that all of it can be killed at once
     adopt_orphans()
-    use(Allotment(requests[0].cpu, requests[0].gpus))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if requests is None:
+        try:
+            first: Any = connections[0].recv()
+        except (EOFError, OSError):
+            return  # the worker is gone, or needs it no more
+        requests = [first]
+    use(Allotment(requests[0].cpu, requests[0].gpus))
     # The output of the process is in the log of its first trial.
     _log_to(Path(requests[0].log_path))
     lines: list[PipeChannel] = []

@@ -24,7 +24,7 @@ from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.starter import Starter
-from alphagrad.tuner.trial_process import forkserver
+from alphagrad.tuner.trial_process import TrialProcess, forkserver
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Worker:
         )
         self._running: dict[tuple[int, int], RunningTrial] = {}
         self._lost: set[tuple[int, int]] = set()
+        self._killed: list[TrialProcess] = []
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = 0.0
@@ -98,12 +99,15 @@ class Worker:
             self._stop.set()
             heart.join()
             self._give_all_back()
+            self._starter.close()
             self._optuna.dispose()
 
     def _turn(self) -> None:
         if not self._running:
             self._stop.wait(POLL_SECONDS)
         elif not any(running.has_unhandled for running in self._running.values()):
+            if not any(running.has_message for running in self._running.values()):
+                self._starter.keep_spare()
             signs = {sign for running in self._running.values() for sign in running.signs}
             wait(list(signs), timeout=POLL_SECONDS)
         ended = [self._attend(running) for running in list(self._running.values())]
@@ -111,9 +115,11 @@ class Worker:
         if self._running and now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
             self._deliver_knobs()
-        if any(ended) or now >= self._next_housekeeping:
+        if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_SECONDS
             self._keep_house()
+        elif any(ended):
+            self._go_on()  # a slot is free: what can wait until the next housekeeping does
 
     def _attend(self, running: RunningTrial) -> bool:
         key = (running.id, running.fence)
@@ -140,9 +146,15 @@ class Worker:
         return True
 
     def _forget(self, running: RunningTrial) -> None:
-        running.kill()
+        if running.kill():
+            self._killed.append(running.process)
         self._lost.discard((running.id, running.fence))
         del self._running[running.id, running.fence]
+
+    def _join_killed(self) -> None:
+        while self._killed:
+            self._killed[0].join()
+            del self._killed[0]
 
     def _deliver_knobs(self) -> None:
         by_id = {running.id: running for running in self._running.values()}
@@ -153,6 +165,10 @@ class Worker:
     def _keep_house(self) -> None:
         leases.reap(self._database, only_if=self._contact.is_steady)
         self._end_cancelled()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Tell Optuna what has ended, end studies, and fill the free slots."""
         self._tell_optuna()
         for status in study_store.settle(self._database):
             self._optuna.fail_orphans(status.spec)
@@ -161,9 +177,11 @@ class Worker:
             try:
                 if not self._starter.claim(room):
                     break
+                self._join_killed()  # what a trial held, of a GPU for one, is free for the next
                 self._running |= {(one.id, one.fence): one for one in self._starter.start()}
             finally:
                 self._starter.done()
+        self._join_killed()
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
@@ -220,6 +238,7 @@ class Worker:
                 if self._attend(running):
                     continue  # it had just ended
                 self._forget(running)
+                self._join_killed()
                 leases.give_back(self._database, trial_id=running.id, fence=running.fence)
             except (StaleFenceError, DBAPIError) as error:
                 logger.warning("%s was not given back: %s", running.title, error)

@@ -1,16 +1,19 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from alphagrad.tuner import leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import FinalState, Metrics, Trace
+from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.study_changes import cancel_study, stop_study
@@ -343,3 +346,20 @@ def test_a_trial_given_back_while_its_study_closes_is_not_left_waiting(
     settle(database)
     assert get_study(database, "s").row.state == "CANCELLED"
     assert [trial.state for trial in trials(database)] == ["FAIL"]
+
+
+def test_sqlite_finds_what_optuna_is_to_be_told_by_an_index(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    migrate(database)
+    seen: list[tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        seen.append((f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    assert results.untold(database) == []
+    event.remove(database.engine, "before_cursor_execute", note)
+    with database.engine.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(*seen[-1])]
+    database.dispose()
+    assert plan[0] == "SCAN alphagrad_trials USING INDEX ix_alphagrad_trials_untold"

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Metrics
 from alphagrad.tuner.metrics import append_metrics, read_metrics
-from alphagrad.tuner.migrate import _config, migrate, newest_revision, revision
+from alphagrad.tuner.migrate import VERSION_TABLE, _config, migrate, newest_revision, revision
+from alphagrad.tuner.models import Base
 from alphagrad.tuner.study_store import get_trial
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -52,6 +56,31 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
 ]
+
+# What each revision can hold that the one before could not.
+ADDED: dict[str, list[str]] = {
+    "0001": [],  # the fixture has filled it
+    "0002": [
+        "UPDATE alphagrad_trials SET metrics = '[\"a\"]' WHERE id = 5",
+        "INSERT INTO alphagrad_metrics VALUES (5, 0, 1, 0, 3, 0.5)",
+    ],
+    "0003": [
+        """INSERT INTO alphagrad_attempts VALUES (5, 1, 'w', 1e9, 1e9, 'COMPLETE', NULL)""",
+        """UPDATE alphagrad_trials SET fixed_params = '{"alpha": 2.5}', not_before = 1e9
+           WHERE id = 6""",
+        """UPDATE alphagrad_studies SET priority = 3, queue = '[{"alpha": 2.5}]'""",
+    ],
+    "0004": [
+        """UPDATE alphagrad_trials SET objective_values = '[0.5, 1.5]', feasible = false,
+           constraints = '{"c": 1.0}' WHERE id = 5""",
+    ],
+    "0005": [
+        "INSERT INTO alphagrad_members VALUES (5, 10, 0.5, 1)",
+        """INSERT INTO alphagrad_exploits VALUES
+           (1, 6, 1, 10, 0.25, '{"a": 1.5}', 5, 12, 0.5, '{"a": 2.5}', '{"a": 3}', 1e9)""",
+    ],
+    "0007": [],  # indexes
+}
 
 
 @pytest.fixture
@@ -93,25 +122,51 @@ def contents(database: Database) -> Rows:
         }
 
 
-def test_an_upgrade_keeps_every_row(old: Database) -> None:
+@pytest.mark.parametrize("start", list(ADDED))
+def test_an_upgrade_from_every_revision_keeps_every_row(old: Database, start: str) -> None:
+    add_up_to(old, start)
     before = contents(old)
     assert all(before.values())
-    assert len(before["alphagrad_trials"]) == 2
     migrate(old)
     assert revision(old) == newest_revision()
-    assert without_news(contents(old), since="0001") == before
+    assert without_news(contents(old), since=start) == before
+    assert check_tables(old) == []
 
 
-def test_an_upgrade_from_the_second_revision_keeps_the_metrics(old: Database) -> None:
-    to_revision(old, "0002")
-    with old.engine.begin() as connection:
-        connection.execute(text("UPDATE alphagrad_trials SET metrics = '[\"a\"]' WHERE id = 5"))
-        connection.execute(text("INSERT INTO alphagrad_metrics VALUES (5, 0, 1, 0, 3, 0.5)"))
-    before = contents(old)
+def test_every_revision_has_data_to_be_kept() -> None:
+    revisions = ScriptDirectory.from_config(_config()).walk_revisions()
+    assert list(ADDED) == sorted(found.revision for found in revisions)
+
+
+def test_metrics_of_the_second_revision_can_be_read(old: Database) -> None:
+    add_up_to(old, "0002")
     migrate(old)
-    assert without_news(contents(old), since="0002") == before
     steps, values = read_metrics(old, get_trial(old, "s", 0))["a"]
     assert (steps.tolist(), values.tolist()) == ([3], [0.5])
+
+
+def add_up_to(database: Database, last: str) -> None:
+    """Go up to a revision, and fill in what each one on the way has brought."""
+    for name, statements in ADDED.items():
+        if name > last:
+            return
+        if name != "0001":
+            to_revision(database, name)
+        with database.engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+
+
+def check_tables(database: Database) -> list[Any]:
+    """What differs between the migrated tables and those that the code declares."""
+
+    def ours(name: str | None, kind: str, parents: Any) -> bool:
+        return kind != "table" or str(name).startswith("alphagrad_")
+
+    with database.engine.connect() as connection:
+        options = {"version_table": VERSION_TABLE, "include_name": ours, "compare_type": False}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, Base.metadata))
 
 
 def without_news(rows: Rows, *, since: str) -> Rows:
@@ -138,7 +193,7 @@ def test_a_trial_from_before_the_upgrade_goes_on_with_metrics(old: Database) -> 
     assert read_metrics(old, get_trial(old, "s", 0)) == {}
 
 
-@pytest.mark.parametrize("newest", ["0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("newest", list(ADDED)[1:])
 def test_a_downgrade_gives_up_what_is_new_alone(old: Database, newest: str) -> None:
     before = contents(old)
     to_revision(old, newest)

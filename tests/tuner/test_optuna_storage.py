@@ -149,6 +149,27 @@ def test_qmc_takes_one_point_of_one_sequence_at_each_ask(tmp_path: Path, spec: S
     assert eighths == set(range(8))
 
 
+@pytest.mark.filterwarnings("ignore:QMCSampler is experimental")
+def test_qmc_draws_what_optunas_own_sampler_draws(tmp_path: Path, spec: Spec) -> None:
+    played = play(tmp_path / "a.db", spec(n_trials=5, sampler={"type": "qmc"}), restart=False)
+    study = optuna.create_study(sampler=optuna.samplers.QMCSampler(scramble=True, seed=1))
+    study.optimize(lambda trial: trial.suggest_float("alpha", 1.0, 100.0, log=True), n_trials=5)
+    assert [t.params["alpha"] for t in study.trials] == [params["alpha"] for _, params in played]
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "grid", "brute_force"])
+def test_these_samplers_read_no_other_trial(
+    tmp_path: Path, spec: Spec, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("at 100,000 trials this takes half a minute")
+
+    monkeypatch.setattr(optuna.storages._CachedStorage, "get_all_trials", refuse)
+    choices = {"type": "categorical", "choices": [1.0, 10.0, 50.0]}
+    one = spec(n_trials=3, sampler={"type": sampler}, params={"alpha": choices})
+    assert len(play(tmp_path / "a.db", one, restart=False)) == 3
+
+
 def test_pruning_follows_the_direction(optuna_storage: OptunaStorage, spec: Spec) -> None:
     pruner = {"type": "median", "n_startup_trials": 1}
     asker = Asker(optuna_storage, spec(direction="minimize", pruner=pruner))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import leases, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import Trace
@@ -118,3 +118,22 @@ def test_rows_from_before_a_further_optimizer_are_filled_up(
     expected = np.array([[101, np.nan, np.nan], [102, 102, 102]])
     assert np.array_equal(found.alpha, expected, equal_nan=True)
     assert found.saturation.shape == (2, 3)
+
+
+def test_a_trace_that_grows_too_long_is_halved(
+    database: Database, running: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "MOST_ROWS", 8)
+    name_layers(database, running, "w", "b")
+    append(database, running, range(1, 9))
+    assert read(database, running).steps == list(range(1, 9))
+    append(database, running, [9])
+    assert read(database, running).steps == [1, 3, 5, 7, 9]
+    append(database, running, range(10, 14))
+    found = read(database, running)
+    assert found.steps == [1, 5, 9, 11, 13]
+    assert found.alpha[:, 0].tolist() == [100 * running.fence + step for step in found.steps]
+    append(database, running, range(14, 40))
+    steps = read(database, running).steps
+    assert len(steps) <= 8
+    assert (steps[0], steps[-1]) == (1, 39)

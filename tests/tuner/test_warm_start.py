@@ -95,7 +95,7 @@ def test_each_trial_is_added_once_whoever_dies_or_hurries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = spec(warm_start=[source])
-    create, made = optuna_storage._storage.create_new_trial, 0
+    create, made = optuna_storage.rdb.create_new_trial, 0
 
     def create_and_die(*arguments: Any) -> int:
         nonlocal made
@@ -104,7 +104,7 @@ def test_each_trial_is_added_once_whoever_dies_or_hurries(
             raise KeyboardInterrupt
         return create(*arguments)
 
-    monkeypatch.setattr(optuna_storage._storage, "create_new_trial", create_and_die)
+    monkeypatch.setattr(optuna_storage.rdb, "create_new_trial", create_and_die)
     with pytest.raises(KeyboardInterrupt):
         create_study(database, optuna_storage, one)
     assert len(optuna_trials(database, "s")) == 2

@@ -439,3 +439,56 @@ def test_a_study_survives_a_server_that_drops_its_connections(
     until(lambda: get_study(database, "s").ended)
     assert get_study(database, "s").trials == {"COMPLETE": 6}
     check_books(database, "s", optuna_trials(database, "s"))
+
+
+def test_a_finished_trial_leaves_no_checkpoints(
+    run_script: Callable[..., Any], settings: TunerSettings
+) -> None:
+    found = run_script("""
+        @task("saves")
+        def saves(trial):
+            trial.save_checkpoint({"step": 1})
+            if trial.attempt == 1:
+                raise RuntimeError("once more")
+            assert trial.load_checkpoint() == {"step": 1}
+            return 1.0
+
+        def main():
+            return run_studies({"s": {"task": "saves", "retries": 1, "n_trials": 2}})
+    """)
+    assert [row[:2] for row in found["s"]] == [["COMPLETE", 1.0]] * 2
+    assert not [*(settings.home / "checkpoints").rglob("*.pt")]
+
+
+def test_processes_that_wait_are_used_once_and_end_with_the_worker(
+    run_script: Callable[..., Any], gone: Callable[[int], bool]
+) -> None:
+    found = run_script("""
+        @task("tells")
+        def tells(trial):
+            time.sleep(0.3)
+            return float(os.getpid())
+
+        def main():
+            waiting = set()
+
+            def look(database):
+                for spare in worker_of[0]._starter._spares:
+                    waiting.add(spare._process.pid)
+
+            worker_of = []
+            made = Worker.__init__
+
+            def init(self, *args, **options):
+                made(self, *args, **options)
+                worker_of.append(self)
+
+            Worker.__init__ = init
+            rows = run_studies({"s": {"task": "tells", "n_trials": 5}}, on_tick=look)
+            return [sorted(waiting), [int(row[1]) for row in rows["s"]]]
+    """)
+    waiting, used = found
+    assert len(set(used)) == 5  # a process each
+    assert len(set(used[1:]) & set(waiting)) >= 3
+    assert set(waiting) - set(used)
+    assert all(gone(pid) for pid in {*waiting, *used})

@@ -1,0 +1,137 @@
+"""The commands for stored data: export, rm, and those of the database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from alphagrad.cli_app import DatabaseUrl, Home, StudyName, Url, app, client, given
+
+if TYPE_CHECKING:
+    from alphagrad.tuner.database import Database
+    from alphagrad.tuner.settings import TunerSettings
+
+db = typer.Typer(help="Upgrade, check, back up and prune the database.", no_args_is_help=True)
+app.add_typer(db, name="db")
+
+
+@app.command()
+def export(
+    study: StudyName,
+    format: Annotated[  # noqa: A002
+        Literal["csv", "json", "parquet"], typer.Option(help="The file's format.")
+    ] = "csv",
+    what: Annotated[
+        Literal["trials", "reports", "metrics", "alpha"], typer.Option(help="The table.")
+    ] = "trials",
+    out: Annotated[Path | None, typer.Option(help="A file. [default: standard output]")] = None,
+    url: Url = None,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write a study's trials, reports, metrics or α traces as CSV, JSON or Parquet."""
+    if out is None and format == "parquet" and sys.stdout.isatty():
+        raise typer.BadParameter("parquet is not for a screen: give --out FILE")
+    with client(url, home, database_url) as studies:
+        pieces = studies.export(study, what=what, format=format)
+        first = next(pieces, b"")  # before a file is made: the study may not exist
+        with sys.stdout.buffer if out is None else out.open("wb") as file:
+            file.write(first)
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+
+
+@app.command("rm")
+def remove(
+    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
+) -> None:
+    """Delete a study that has ended, with its checkpoints and logs."""
+    with client(url, home, database_url) as studies:
+        studies.delete(study)
+    typer.echo(f"{study} deleted")
+
+
+@db.command()
+def upgrade(home: Home = None, database_url: DatabaseUrl = None) -> None:
+    """Bring the database to this version's schema; every other command does so too."""
+    from alphagrad.tuner.migrate import migrate, newest_revision, revision
+
+    with _opened(home, database_url, must_exist=False) as (database, _):
+        migrate(database)
+        typer.echo(f"schema revision {revision(database)} of {newest_revision()}")
+
+
+@db.command()
+def check(home: Home = None, database_url: DatabaseUrl = None) -> None:
+    """Look for damage: files, schema, our tables beside Optuna's. Exit code 1 if there is any."""
+    from alphagrad.tuner.check import check_database
+
+    with _opened(home, database_url) as (database, _):
+        found = check_database(database)
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(1)
+    typer.echo("nothing is wrong")
+
+
+@db.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy; it must not exist.")],
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Copy the SQLite database while it is in use; of PostgreSQL, pg_dump makes copies."""
+    from alphagrad.tuner.backup import backup as copy
+
+    with _opened(home, database_url) as (database, _):
+        copy(database, file)
+    typer.echo(f"{file} written")
+
+
+@db.command()
+def prune(
+    details_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="DAYS",
+            help="Of studies that ended so long ago, delete α traces, metrics and logs too.",
+        ),
+    ] = None,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Delete checkpoints of finished trials, and files of studies that are gone."""
+    from alphagrad.tuner.retention import prune as remove_unneeded
+
+    with _opened(home, database_url) as (database, settings):
+        done = remove_unneeded(database, settings, details_after_days=details_after)
+    typer.echo(
+        f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
+        f"{done.logs} folders of logs, {done.rows} rows deleted"
+    )
+
+
+@contextmanager
+def _opened(
+    home: Path | None, database_url: str | None, *, must_exist: bool = True
+) -> Iterator[tuple[Database, TunerSettings]]:
+    from alphagrad.tuner.database import Database
+    from alphagrad.tuner.errors import SettingsError
+    from alphagrad.tuner.settings import TunerSettings
+
+    settings = TunerSettings(**given(home=home, database_url=database_url))
+    database = Database(settings.url)
+    if must_exist and database.is_sqlite and not Path(database.url.database or "").exists():
+        raise SettingsError(f"there is no database {database.url.database}")
+    try:
+        yield database, settings
+    finally:
+        database.dispose()

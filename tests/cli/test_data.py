@@ -1,0 +1,76 @@
+"""export, rm and db on a home of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def home(ran: Path, tmp_path: Path) -> Path:
+    """A copy of the home in which a study of two trials was run."""
+    return Path(shutil.copytree(ran, tmp_path / "home"))
+
+
+def test_export_writes_to_the_screen_and_to_files(home: Path, alphagrad: Command) -> None:
+    shown = alphagrad("export", "tiny", "--home", str(home))
+    assert shown.returncode == 0, shown.stderr
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    assert [row["number"] for row in rows] == ["0", "1"]
+    file = home / "alpha.parquet"
+    options = ("--what", "alpha", "--format", "parquet", "--out", str(file))
+    assert alphagrad("export", "tiny", *options, "--home", str(home)).returncode == 0
+    layers = set(parquet.read_table(file).column("layer").to_pylist())
+    assert "logits.weight" in layers
+
+
+def test_export_of_an_unknown_study_makes_no_file(home: Path, alphagrad: Command) -> None:
+    file = home / "nothing.csv"
+    done = alphagrad("export", "nobody", "--out", str(file), "--home", str(home))
+    assert (done.returncode, done.stderr) == (1, "alphagrad: no study is named 'nobody'\n")
+    assert not file.exists()
+
+
+def test_rm_deletes_a_study_and_its_files(home: Path, alphagrad: Command) -> None:
+    assert (home / "logs" / "tiny").is_dir()
+    assert alphagrad("rm", "tiny", "--home", str(home)).stdout == "tiny deleted\n"
+    assert not (home / "logs" / "tiny").exists()
+    assert alphagrad("rm", "tiny", "--home", str(home)).returncode == 1
+
+
+def test_the_database_is_upgraded_checked_copied_and_pruned(
+    home: Path, alphagrad: Command, tmp_path: Path
+) -> None:
+    at = ("--home", str(home))
+    assert alphagrad("db", "upgrade", *at).stdout.startswith("schema revision ")
+    assert alphagrad("db", "check", *at).stdout == "nothing is wrong\n"
+    copy = tmp_path / "copy.db"
+    assert alphagrad("db", "backup", str(copy), *at).stdout == f"{copy} written\n"
+    with closing(sqlite3.connect(home / "alphagrad.db")) as connection:
+        connection.execute("UPDATE trial_values SET value = 9")
+        connection.commit()
+    found = alphagrad("db", "check", *at)
+    assert (found.returncode, found.stdout.count("has another value")) == (1, 2)
+    copied = alphagrad("db", "check", "--database-url", f"sqlite:///{copy}")
+    assert copied.stdout == "nothing is wrong\n"
+    done = alphagrad("db", "prune", "--details-after", "0", *at).stdout
+    assert done.startswith("0 folders of checkpoints (0.0 MB), 1 folders of logs, ")
+    assert not done.endswith(" 0 rows deleted\n")
+    assert alphagrad("db", "backup", str(copy), *at).returncode == 1
+
+
+def test_there_must_be_a_database_to_check(alphagrad: Command, tmp_path: Path) -> None:
+    done = alphagrad("db", "check", "--home", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("alphagrad: there is no database ")

@@ -141,7 +141,7 @@ def explore(
         >>> population = Population(
         ...     perturbation_interval=1, mutate=["alpha"], resample_probability=0
         ... )
-        >>> [explore(population, params, {"alpha": 280.0, "epochs": 3}, seed=s) for s in (3, 4)]
+        >>> [explore(population, params, {"alpha": 280.0, "epochs": 3}, seed=s) for s in (3, 5)]
         [{'alpha': 224.0, 'epochs': 3}, {'alpha': 300.0, 'epochs': 3}]
     """
     generator = random.Random(seed)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from multiprocessing.context import ForkServerContext
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import exploits, leases, results, study_store
+from alphagrad.tuner import exploits, leases, queueing, results, study_store
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.executor import Executor
 from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.registry import task_names
@@ -18,7 +18,6 @@ from alphagrad.tuner.resources import Allotment, Room
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.trial_process import TrialProcess
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ class Starter:
         settings: the folder for logs and checkpoints, and the lease.
         optuna_storage: Optuna's tables in the same database.
         worker: the worker's name, unique among all workers.
-        context: the forkserver that starts processes.
+        executor: where they run; studies of other engines are left alone.
         study: claim from this study alone; by default from all.
     """
 
@@ -42,14 +41,14 @@ class Starter:
         optuna_storage: OptunaStorage,
         *,
         worker: str,
-        context: ForkServerContext,
+        executor: Executor,
         study: str | None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._optuna = optuna_storage
         self._worker = worker
-        self._context = context
+        self._executor = executor
         self._study = study
         self._tasks = frozenset(task_names())
         self._claims: list[leases.Claim] = []
@@ -74,6 +73,7 @@ class Starter:
                 lease_seconds=self._settings.lease_seconds,
                 tasks=self._tasks,
                 study=study,
+                engine=self._executor.engine,
                 room=room if spec is None else None,
             )
             self._name_too_large()
@@ -97,6 +97,12 @@ class Starter:
                 len(room.gpus),
             )
         self._too_large |= room.too_large
+
+    def has_work_for(self, engine: str) -> bool:
+        """Whether a trial could be claimed now by a worker of this or another engine."""
+        return bool(
+            queueing.candidates(self._database, tasks=self._tasks, study=self._study, engine=engine)
+        )
 
     def start(self) -> list[RunningTrial]:
         """Start what was claimed, in one process; a trial that cannot start is recorded so."""
@@ -133,7 +139,7 @@ class Starter:
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
         requests = [self._request(claimed, spec, allotment) for claimed in claims]
         try:
-            process = TrialProcess(self._context, requests)
+            process = self._executor.start(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
             for claimed in claims:
                 self._fail(claimed, error, spec)

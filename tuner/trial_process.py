@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 
+from alphagrad.tuner.executor import Engine
 from alphagrad.tuner.messages import FromTrial, ToTrial, TrialRequest
 from alphagrad.tuner.process_tree import kill_tree
 from alphagrad.tuner.resources import THREAD_VARIABLES
 from alphagrad.tuner.trial_main import run_trials
 
+ONLY_TASK = "ALPHAGRAD_ONLY_TASK"
+"""Tells a forkserver to import one task alone."""
 
-def forkserver() -> ForkServerContext:
+
+def forkserver(only_task: str | None = None) -> ForkServerContext:
     """The context that starts trials, about 20 ms each once its imports are done.
 
     A forkserver has no threads and no CUDA context, so its children may use both.
+
+    Args:
+        only_task: import this task ahead, not all of them; trials of others start more slowly.
     """
+    if only_task is not None:
+        os.environ[ONLY_TASK] = only_task
     for variable in THREAD_VARIABLES:
         # Two processes of two threads each fight for two cores: 29 times slower for TD3.
         os.environ.setdefault(variable, "1")
@@ -27,6 +37,30 @@ def forkserver() -> ForkServerContext:
     context.set_forkserver_preload(["alphagrad.tuner.preload"])
     ensure_running()  # its imports take seconds; they go on while the worker looks for trials
     return context
+
+
+class LocalExecutor:
+    """Runs the trials of engine ``optuna``: processes of this machine.
+
+    Args:
+        cpus: slots, of which a trial takes as many as it needs CPUs.
+        gpus: the names of GPUs.
+        warm: begin the imports of torch and the tasks now.
+    """
+
+    engine: Engine = "optuna"
+
+    def __init__(self, cpus: int, gpus: Sequence[str] = (), *, warm: bool = True) -> None:
+        self.capacity = cpus, gpus
+        if warm:
+            forkserver()
+
+    def start(self, requests: Sequence[TrialRequest]) -> TrialProcess:
+        """Start a process for a trial, or for a stack of them."""
+        return TrialProcess(forkserver(), requests)
+
+    def close(self) -> None:
+        """The forkserver ends with this process."""
 
 
 class TrialProcess:
@@ -38,6 +72,7 @@ class TrialProcess:
 
     Attributes:
         lines: the worker's ends, in the order of the requests.
+        started_at: when it started, on the clock of ``time.monotonic``.
     """
 
     def __init__(self, context: ForkServerContext, requests: Sequence[TrialRequest]) -> None:
@@ -49,6 +84,7 @@ class TrialProcess:
             args=([theirs for _, theirs in pairs], list(requests)),
             name=f"{requests[0].study}/{numbers}",
         )
+        self.started_at = time.monotonic()
         self._process.start()
         for _, theirs in pairs:
             theirs.close()

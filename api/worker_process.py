@@ -33,6 +33,8 @@ class WorkerProcess:
             "ALPHAGRAD_SLOTS": str(settings.slots),
             "ALPHAGRAD_LEASE_SECONDS": str(settings.lease_seconds),
         }
+        if settings.ray_address is not None:
+            self._environment["ALPHAGRAD_RAY_ADDRESS"] = settings.ray_address
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._supervise, name="alphagrad-supervisor")

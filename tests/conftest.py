@@ -14,6 +14,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.settings import TunerSettings
 from tests.postgres import PostgresServer, find_program
+from tests.ray_nodes import RayNodes
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in trial processes; two cores are shared
 
@@ -80,11 +81,27 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray cluster with two CPUs, on this machine."""
+    with RayNodes(cpus=2) as nodes:
+        yield nodes.address
+
+
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> TunerSettings:
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine of the test's studies: ``optuna``, unless the test is parametrised."""
+    return str(getattr(request, "param", "optuna"))
+
+
+@pytest.fixture
+def settings(
+    database_url: str, tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> TunerSettings:
     """Settings of a worker with two slots on the test's database."""
+    address = request.getfixturevalue("ray_address") if engine == "ray" else None
     return TunerSettings.model_validate(
-        {"home": tmp_path, "database_url": database_url, "slots": 2}
+        {"home": tmp_path, "database_url": database_url, "slots": 2, "ray_address": address}
     )
 
 

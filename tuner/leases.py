@@ -146,14 +146,34 @@ def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> i
             .with_for_update(skip_locked=True)
         ).all()
         for trial in expired:
-            trial.losses += 1
-            if trial.losses > MAX_LOSSES:
-                end(session, trial, "FAIL", error=f"lost its worker {trial.losses} times")
-            else:
-                release(session, trial, outcome="LOST")
+            _lost(session, trial)
         return len(expired)
 
     return database.retry(attempt)
+
+
+def lose(database: Database, *, trial_id: int, fence: int, error: str) -> None:
+    """Free a trial whose machine or process is known to be gone, before its lease runs out.
+
+    Args:
+        database: the database.
+        trial_id: our row's id.
+        fence: the fence of the claim.
+        error: what became of it.
+
+    Raises:
+        StaleFenceError: the lease was lost before.
+    """
+    database.retry(lambda session: _lost(session, held(session, trial_id, fence), error=error))
+
+
+def _lost(session: Session, trial: TrialRow, *, error: str | None = None) -> None:
+    trial.losses += 1
+    if trial.losses > MAX_LOSSES:
+        why = f"lost its worker {trial.losses} times"
+        end(session, trial, "FAIL", error=why if error is None else f"{why}, at last: {error}")
+    else:
+        release(session, trial, outcome="LOST", error=error)
 
 
 def release(

@@ -137,6 +137,13 @@ class OutOfSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Executor to worker: what ran the trial is gone, a machine or a process of the cluster's."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """Trial to worker: say when all that was sent before is written."""
 
@@ -151,5 +158,7 @@ class Synced:
     """Worker to trial: it is; each :class:`Sync` gets one, in their order."""
 
 
-FromTrial = Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Saved | Sync
+FromTrial = (
+    Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Lost | Saved | Sync
+)
 ToTrial = Verdict | KnobCommand | Synced

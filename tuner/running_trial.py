@@ -6,7 +6,6 @@ import logging
 import math
 import shutil
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,14 @@ from optuna import Study
 from alphagrad.tuner import exploits, knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError
+from alphagrad.tuner.executor import Line, RunningProcess
 from alphagrad.tuner.messages import (
     Finished,
     FromTrial,
     KnobAnswer,
     KnobCommand,
     Layers,
+    Lost,
     Metrics,
     OutOfSpace,
     Report,
@@ -38,7 +39,6 @@ from alphagrad.tuner.pruners import Saturation
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.trial_process import TrialProcess
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ class RunningTrial:
         spec: StudySpec,
         study: Study,
         request: TrialRequest,
-        process: TrialProcess,
-        line: Connection[ToTrial, FromTrial],
+        process: RunningProcess,
+        line: Line,
     ) -> None:
         self.id = claimed.trial.id
         self.fence = claimed.fence
@@ -99,9 +99,9 @@ class RunningTrial:
         self.process, self.line = process, line
 
     @property
-    def signs(self) -> list[Connection[ToTrial, FromTrial] | int]:
+    def signs(self) -> list[int]:
         """What to wait on: the line, and the process's end."""
-        return [self.line, self.process.sentinel]
+        return [self.line.fileno(), self.process.sentinel]
 
     @property
     def has_unhandled(self) -> bool:
@@ -206,6 +206,10 @@ class RunningTrial:
                     delay=FULL_DISK_SECONDS,
                 )
                 return True
+            case Lost():
+                logger.warning("%s is to be taken over: %s", self.title, message.error)
+                leases.lose(self._database, trial_id=self.id, fence=self.fence, error=message.error)
+                return True
             case Finished():
                 self._finish(message)
                 return True
@@ -295,8 +299,8 @@ class RunningTrial:
         return end is not None
 
     def _is_overdue(self) -> bool:
-        limit = self._spec.trial_timeout
-        return limit is not None and time.monotonic() > self._started_at + limit
+        limit, start = self._spec.trial_timeout, self.process.started_at
+        return limit is not None and start is not None and time.monotonic() > start + limit
 
     def _death(self) -> Finished:
         self.process.join(DEATH_SECONDS)

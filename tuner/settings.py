@@ -32,6 +32,9 @@ class TunerSettings(BaseSettings):
     """How many GPUs a worker gives to trials that ask for them; by default those it sees."""
     lease_seconds: Annotated[float, Field(ge=1)] = 15.0
     """After so long without a sign of its worker, a trial is taken over."""
+    ray_address: str | None = None
+    """``HOST:PORT`` of a Ray cluster that this machine is part of, or ``auto``; by default engine
+    ``ray`` starts Ray on this machine, for this machine alone."""
 
     @property
     def url(self) -> str:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
+from alphagrad.tuner.executor import Engine
 from alphagrad.tuner.population import Population, check_mutations
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
@@ -81,7 +82,8 @@ class StudySpec(BaseModel):
         default_factory=lambda: secrets.randbelow(2**32)
     )
     """Drawn and recorded where none is given."""
-    engine: Literal["optuna"] = "optuna"
+    engine: Engine = "optuna"
+    """``optuna``: processes beside the worker; ``ray``: Ray Tune places the trials."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     """Workers take trials of the study with the highest priority first, and among equals of the one
     with the fewest running."""
@@ -172,6 +174,15 @@ class StudySpec(BaseModel):
             raise ValueError(
                 f"stack={self.stack} does not go with a population, whose members end their "
                 "attempts one by one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_can_stack(self) -> Self:
+        if self.stack > 1 and self.engine == "ray":
+            raise ValueError(
+                f"stack={self.stack}, but engine 'ray' runs one trial a process; "
+                "leave stack out or use engine 'optuna'"
             )
         return self
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from multiprocessing.context import ForkServerContext
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import exploits, leases, results, study_store
+from alphagrad.tuner import exploits, leases, queueing, results, study_store
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.executor import Executor
 from alphagrad.tuner.messages import TrialRequest
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.registry import task_names
@@ -18,12 +18,8 @@ from alphagrad.tuner.resources import Allotment, Room
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.trial_process import TrialProcess
 
 logger = logging.getLogger(__name__)
-
-MOST_SPARES = 2
-"""So many processes wait for their trial, at most: two may end at the same moment."""
 
 
 class Starter:
@@ -34,7 +30,7 @@ class Starter:
         settings: the folder for logs and checkpoints, and the lease.
         optuna_storage: Optuna's tables in the same database.
         worker: the worker's name, unique among all workers.
-        context: the forkserver that starts processes.
+        executor: where they run; studies of other engines are left alone.
         study: claim from this study alone; by default from all.
     """
 
@@ -45,22 +41,20 @@ class Starter:
         optuna_storage: OptunaStorage,
         *,
         worker: str,
-        context: ForkServerContext,
+        executor: Executor,
         study: str | None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._optuna = optuna_storage
         self._worker = worker
-        self._context = context
+        self._executor = executor
         self._study = study
         self._tasks = frozenset(task_names())
         self._claims: list[leases.Claim] = []
         self._room: Room | None = None
         self._too_large: set[str] = set()
         self._created_at: dict[int, float] = {}
-        self._spares: list[TrialProcess] = []
-        self._most_spares = 0
 
     def claim(self, room: Room | None = None) -> bool:
         """Claim a trial, and as many more of its study as may share a process with it.
@@ -80,6 +74,7 @@ class Starter:
                 lease_seconds=self._settings.lease_seconds,
                 tasks=self._tasks,
                 study=study,
+                engine=self._executor.engine,
                 room=room if spec is None else None,
             )
             self._name_too_large()
@@ -104,6 +99,12 @@ class Starter:
             )
         self._too_large |= room.too_large
 
+    def has_work_for(self, engine: str) -> bool:
+        """Whether a trial could be claimed now by a worker of this or another engine."""
+        return bool(
+            queueing.candidates(self._database, tasks=self._tasks, study=self._study, engine=engine)
+        )
+
     def start(self) -> list[RunningTrial]:
         """Start what was claimed, in one process; a trial that cannot start is recorded so."""
         asked = [claimed for claimed in self._claims if self._prepare(claimed, self._spec)]
@@ -112,28 +113,6 @@ class Starter:
     def done(self) -> None:
         """Forget the claims: whoever renews their leases now has the running trials."""
         self._claims = []
-
-    def keep_spare(self) -> None:
-        """Start a process ahead of its trial, once trials are run and if too few wait.
-
-        Forking takes 10 to 20 ms, in which a trial that has ended would leave its slot empty.
-        """
-        if len(self._spares) >= self._most_spares:
-            return
-        try:
-            self._spares.append(TrialProcess(self._context))
-        except Exception as error:  # noqa: BLE001  (the next trial says so, if it is so still)
-            logger.warning("no process could be started ahead: %s", error)
-            self._most_spares = 0
-
-    def close(self) -> None:
-        """End the processes that wait for a trial."""
-        self._most_spares = 0
-        for spare in self._spares:
-            spare.release()
-        for spare in self._spares:
-            spare.join()
-        self._spares = []
 
     @property
     def claimed(self) -> set[tuple[int, int]]:
@@ -161,7 +140,7 @@ class Starter:
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
         requests = [self._request(claimed, spec, allotment) for claimed in claims]
         try:
-            process = self._process(requests)
+            process = self._executor.start(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
             for claimed in claims:
                 self._fail(claimed, error, spec)
@@ -186,15 +165,6 @@ class Starter:
             )
             logger.info("%s/%d attempt %d", request.study, request.number, request.attempt)
         return started
-
-    def _process(self, requests: list[TrialRequest]) -> TrialProcess:
-        self._most_spares = min(self._settings.slots, MOST_SPARES)
-        while self._spares and len(requests) == 1:
-            process = self._spares.pop(0)
-            if process.run(requests[0]):
-                return process
-            process.release()
-        return TrialProcess(self._context, requests)
 
     def _request(
         self, claimed: leases.Claim, spec: StudySpec, allotment: Allotment

@@ -178,9 +178,11 @@ def _number(value: Any) -> float:
         return math.nan
 
 
-def import_tasks() -> None:
-    """Import the modules of all installed tasks; one that cannot be imported is left out."""
+def import_tasks(only: str | None = None) -> None:
+    """Import the modules of all installed tasks, or of one; what cannot be imported is left out."""
     for point in entry_points(group=ENTRY_POINT_GROUP):
+        if only not in (None, point.name):
+            continue
         try:
             import_module(get_task(point.name).module)
         except Exception:  # noqa: BLE001  (its trials will fail with this error, others must not)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
+from alphagrad.tuner.executor import Engine
 from alphagrad.tuner.messages import FromTrial, ToTrial, TrialRequest
 from alphagrad.tuner.process_tree import kill_tree
 from alphagrad.tuner.resources import THREAD_VARIABLES
 from alphagrad.tuner.trial_main import run_trials
 
+logger = logging.getLogger(__name__)
 
-def forkserver() -> ForkServerContext:
+ONLY_TASK = "ALPHAGRAD_ONLY_TASK"
+"""Tells a forkserver to import one task alone."""
+MOST_SPARES = 2
+"""So many processes wait for their trial, at most: two may end at the same moment."""
+
+
+def forkserver(only_task: str | None = None) -> ForkServerContext:
     """The context that starts trials, about 20 ms each once its imports are done.
 
     A forkserver has no threads and no CUDA context, so its children may use both.
+
+    Args:
+        only_task: import this task ahead, not all of them; trials of others start more slowly.
     """
+    if only_task is not None:
+        os.environ[ONLY_TASK] = only_task
     for variable in THREAD_VARIABLES:
         # Two processes of two threads each fight for two cores: 29 times slower for TD3.
         os.environ.setdefault(variable, "1")
@@ -31,6 +46,57 @@ def forkserver() -> ForkServerContext:
     context.set_forkserver_preload(["alphagrad.tuner.preload", *main])
     ensure_running()  # its imports take seconds; they go on while the worker looks for trials
     return context
+
+
+class LocalExecutor:
+    """Runs the trials of engine ``optuna``: processes of this machine.
+
+    Args:
+        cpus: slots, of which a trial takes as many as it needs CPUs.
+        gpus: the names of GPUs.
+        warm: begin the imports of torch and the tasks now.
+    """
+
+    engine: Engine = "optuna"
+
+    def __init__(self, cpus: int, gpus: Sequence[str] = (), *, warm: bool = True) -> None:
+        self.capacity = cpus, gpus
+        self._spares: list[TrialProcess] = []
+        self._most_spares = 0
+        if warm:
+            forkserver()
+
+    def start(self, requests: Sequence[TrialRequest]) -> TrialProcess:
+        """Start a process for a trial, or for a stack of them."""
+        self._most_spares = min(self.capacity[0], MOST_SPARES)
+        while self._spares and len(requests) == 1:
+            process = self._spares.pop(0)
+            if process.run(requests[0]):
+                return process
+            process.release()
+        return TrialProcess(forkserver(), requests)
+
+    def prepare(self) -> None:
+        """Start a process ahead of its trial, once trials are run and if too few wait.
+
+        Forking takes 10 to 20 ms, in which a trial that has ended would leave its slot empty.
+        """
+        if len(self._spares) >= self._most_spares:
+            return
+        try:
+            self._spares.append(TrialProcess(forkserver()))
+        except Exception as error:  # noqa: BLE001  (the next trial says so, if it is so still)
+            logger.warning("no process could be started ahead: %s", error)
+            self._most_spares = 0
+
+    def close(self) -> None:
+        """End the processes that wait for a trial; the forkserver ends with this process."""
+        self._most_spares = 0
+        for spare in self._spares:
+            spare.release()
+        for spare in self._spares:
+            spare.join()
+        self._spares = []
 
 
 class TrialProcess:
@@ -45,6 +111,7 @@ class TrialProcess:
 
     Attributes:
         lines: the worker's ends, in the order of the requests.
+        started_at: when it started, on the clock of ``time.monotonic``.
     """
 
     def __init__(
@@ -57,6 +124,7 @@ class TrialProcess:
             target=run_trials,
             args=([theirs for _, theirs in pairs], None if requests is None else list(requests)),
         )
+        self.started_at = time.monotonic()
         self._process.start()
         for _, theirs in pairs:
             theirs.close()
@@ -69,6 +137,7 @@ class TrialProcess:
             line.send(request)  # the one message that is no answer
         except OSError:
             return False
+        self.started_at = time.monotonic()
         return True
 
     @property

@@ -18,13 +18,15 @@ from alphagrad.tuner import knobs, leases, results, study_store
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.executor import Executor, RunningProcess
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.ray_driver import RayDriver
 from alphagrad.tuner.resources import Room, gpu_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.starter import Starter
-from alphagrad.tuner.trial_process import TrialProcess, forkserver
+from alphagrad.tuner.trial_process import LocalExecutor
 
 logger = logging.getLogger(__name__)
 
@@ -43,23 +45,40 @@ class Worker:
         database: a migrated database.
         settings: the folder for logs and checkpoints, the number of slots, the lease.
         study: work for this study alone and return when it has ended; by default for all, always.
+        executor: where trials run, and so of which engine's studies; by default on this machine,
+            with a Ray driver beside it while there is work for one.
     """
 
     def __init__(
-        self, database: Database, settings: TunerSettings, *, study: str | None = None
+        self,
+        database: Database,
+        settings: TunerSettings,
+        *,
+        study: str | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._database = database
         self._settings = settings
         self._study = study
-        self._gpus = gpu_names(settings.gpus)
         self._optuna = OptunaStorage(database)
+        self._driver = RayDriver(settings, study=study) if executor is None else None
+        self._executor = executor or LocalExecutor(
+            settings.slots,
+            gpu_names(settings.gpus),
+            warm=study is None or study_store.get_study(database, study).spec.engine == "optuna",
+        )
         self._starter = Starter(
-            database, settings, self._optuna, worker=self.name, context=forkserver(), study=study
+            database,
+            settings,
+            self._optuna,
+            worker=self.name,
+            executor=self._executor,
+            study=study,
         )
         self._running: dict[tuple[int, int], RunningTrial] = {}
         self._lost: set[tuple[int, int]] = set()
-        self._killed: list[TrialProcess] = []
+        self._killed: list[RunningProcess] = []
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = 0.0
@@ -74,11 +93,12 @@ class Worker:
         Args:
             on_tick: called about ten times a second, e.g. to draw progress.
         """
+        cpu, gpus = self._executor.capacity
         logger.info(
             "worker %s: %d slots, %d GPUs, state in %s",
             self.name,
-            self._settings.slots,
-            len(self._gpus),
+            cpu,
+            len(gpus),
             self._settings.home,
         )
         heart = threading.Thread(target=self._beat, name="alphagrad-leases", daemon=True)
@@ -99,7 +119,9 @@ class Worker:
             self._stop.set()
             heart.join()
             self._give_all_back()
-            self._starter.close()
+            if self._driver is not None:
+                self._driver.stop()
+            self._executor.close()
             self._optuna.dispose()
 
     def _turn(self) -> None:
@@ -107,7 +129,7 @@ class Worker:
             self._stop.wait(POLL_SECONDS)
         elif not any(running.has_unhandled for running in self._running.values()):
             if not any(running.has_message for running in self._running.values()):
-                self._starter.keep_spare()
+                self._executor.prepare()
             signs = {sign for running in self._running.values() for sign in running.signs}
             wait(list(signs), timeout=POLL_SECONDS)
         ended = [self._attend(running) for running in list(self._running.values())]
@@ -173,6 +195,8 @@ class Worker:
         for status in study_store.settle(self._database):
             self._optuna.fail_orphans(status.spec)
             logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
+        if self._driver is not None:
+            self._driver.tend(self._starter.has_work_for)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
                 if not self._starter.claim(room):
@@ -188,9 +212,15 @@ class Worker:
                 self._tell_optuna()
                 self._stop.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial runs here."""
+        return not self._running
+
     def _room(self) -> Room:
         used = {running.process: running.allotment for running in self._running.values()}
-        return Room.of(cpu=self._settings.slots, gpus=self._gpus, used=used.values())
+        cpu, gpus = self._executor.capacity
+        return Room.of(cpu=cpu, gpus=gpus, used=used.values())
 
     def _end_cancelled(self) -> None:
         states = study_store.study_states(

@@ -21,6 +21,7 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec, parse_spec
 from alphagrad.tuner.study_store import create_study
+from tests.tuner.working import Working
 
 BODY: dict[str, Any] = {
     "name": "s",
@@ -37,9 +38,9 @@ BODY: dict[str, Any] = {
 
 
 @pytest.fixture
-def spec() -> Callable[..., StudySpec]:
+def spec(engine: str) -> Callable[..., StudySpec]:
     """A small study of digits; keywords replace its fields."""
-    return lambda **changes: parse_spec(BODY | changes)
+    return lambda **changes: parse_spec(BODY | {"engine": engine} | changes)
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def submit(
 def until() -> Callable[..., Any]:
     """Waits for a call to return something true, and returns that."""
 
-    def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+    def until(condition: Callable[[], Any], *, seconds: float = 90.0) -> Any:
         give_up_at = time.monotonic() + seconds
         while not (answer := condition()):
             assert time.monotonic() < give_up_at, f"not so after {seconds} s"
@@ -87,14 +88,18 @@ def optuna_trials() -> Callable[[Database, str], list[optuna.trial.FrozenTrial]]
 
 
 @pytest.fixture
-def environment(settings: TunerSettings) -> dict[str, str]:
-    """Environment variables that bring a subprocess to the test's database."""
-    return os.environ | {
+def environment(settings: TunerSettings, engine: str) -> dict[str, str]:
+    """Environment variables that bring a subprocess to the test's database, engine and cluster."""
+    variables = os.environ | {
         "ALPHAGRAD_HOME": str(settings.home),
         "ALPHAGRAD_DATABASE_URL": settings.url,
         "ALPHAGRAD_SLOTS": "2",
         "ALPHAGRAD_LEASE_SECONDS": "1",
+        "TEST_ENGINE": engine,
     }
+    if settings.ray_address is not None:
+        variables["ALPHAGRAD_RAY_ADDRESS"] = settings.ray_address
+    return variables
 
 
 HEAD = """
@@ -114,7 +119,7 @@ def run_studies(bodies, on_tick=lambda database: None):
     migrate(database)
     storage = OptunaStorage(database)
     for name, body in bodies.items():
-        body = {"n_trials": 1, "seed": 1, "name": name, **body}
+        body = {"engine": os.environ["TEST_ENGINE"], "n_trials": 1, "seed": 1, "name": name, **body}
         create_study(database, storage, parse_spec(body))
     storage.dispose()
     worker = Worker(database, settings)
@@ -143,7 +148,7 @@ def run_script(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Any
     (state, value, error, attempt).
     """
 
-    def run(source: str, *, seconds: float = 40.0) -> Any:
+    def run(source: str, *, seconds: float = 120.0) -> Any:
         path = tmp_path / "script.py"
         tail = "\nif __name__ == '__main__':\n    print(json.dumps(main()))\n"
         path.write_text(HEAD + textwrap.dedent(source) + tail)
@@ -171,3 +176,18 @@ def gone() -> Callable[[int], bool]:
             return True
 
     return gone
+
+
+@pytest.fixture
+def work(database: Database, settings: TunerSettings) -> Iterator[Callable[[], Working]]:
+    """Starts a worker; those still working at the test's end are stopped."""
+    started: list[Working] = []
+
+    def start() -> Working:
+        started.append(Working(database, settings))
+        return started[-1]
+
+    yield start
+    for working in started:
+        if working.alive:
+            working.stop()

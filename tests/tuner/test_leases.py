@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from alphagrad.tuner import leases, metrics, results, traces
+from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.leases import Claim
@@ -282,6 +283,21 @@ def test_a_trial_that_loses_all_its_workers_is_given_up(
     [trial] = trials(database)
     assert (trial.state, trial.error) == ("FAIL", "lost its worker 4 times")
     assert claim(database) is None
+
+
+def test_a_trial_that_lost_its_machine_is_free_at_once(database: Database, submit: Submit) -> None:
+    submit(n_trials=1)
+    for losses in range(1, leases.MAX_LOSSES + 2):
+        lost = must_claim(database)
+        leases.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="no power")
+        [trial] = trials(database)
+        assert (trial.losses, trial.failures) == (losses, 0)
+        with pytest.raises(StaleFenceError):
+            leases.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="again")
+    assert (trial.state, trial.error) == ("FAIL", "lost its worker 21 times, at last: no power")
+    history = list_attempts(database, trial.id)
+    assert [one.outcome for one in history] == ["LOST"] * leases.MAX_LOSSES + ["FAIL"]
+    assert history[0].error == "no power"
 
 
 def test_a_trial_given_back_is_free_at_once(database: Database, submit: Submit) -> None:

@@ -13,6 +13,8 @@ from alphagrad.tuner.study_store import list_trials
 
 RunScript = Callable[..., Any]
 
+both_engines = pytest.mark.parametrize("engine", ["optuna", "ray"], indirect=True)
+
 ENDS = """
 @task("end")
 def end(trial: Trial) -> float:
@@ -94,6 +96,7 @@ def main():
 """
 
 
+@both_engines
 def test_each_end_is_recorded_as_what_it_is(
     run_script: RunScript,
     settings: TunerSettings,
@@ -187,7 +190,7 @@ def parent(trial: Trial) -> float:
         if forked == 0:
             time.sleep(120)
             os._exit(0)
-    path = os.environ["ALPHAGRAD_HOME"] + "/" + trial.study
+    path = trial.params["home"] + "/" + trial.study
     with open(path + ".new", "w") as file:
         file.write(f"{os.getpid()} {child.pid} ")
         if trial.study == "waits":
@@ -223,11 +226,13 @@ def main():
             seconds.append(time.monotonic() - cancelled_at[0])
 
     names = ["waits", "returns", "dies", "forks"]
-    ended = run_studies({name: {"task": "parent"} for name in names}, cancel)
-    return [ended, seconds]
+    params = {"home": os.environ["ALPHAGRAD_HOME"]}  # a Ray cluster has an environment of its own
+    bodies = {name: {"task": "parent", "params": params} for name in names}
+    return [run_studies(bodies, cancel), seconds]
 """
 
 
+@both_engines
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_trials_children_end_with_it(
     run_script: RunScript,
@@ -236,7 +241,7 @@ def test_a_trials_children_end_with_it(
     gone: Callable[[int], bool],
 ) -> None:
     # A dead trial whose forked child still holds its line ends all the same, not after 120 s.
-    ended, [seconds] = run_script(CHILDREN, seconds=60)
+    ended, [seconds] = run_script(CHILDREN, seconds=110)
     assert seconds < 5
     died = "the trial's process was killed by signal 9 without a result"
     assert ended == {

@@ -161,6 +161,8 @@ class StudySpec(BaseModel):
         if self.population is None:
             return self
         check_mutations(self.population, self.params)
+        if self.engine == "ray":
+            raise ValueError("engine 'ray' runs no population; use engine 'optuna'")
         if self.n_trials < 2:
             raise ValueError(f"a population needs at least 2 members, got n_trials={self.n_trials}")
         if self.directions is not None or self.constraints:

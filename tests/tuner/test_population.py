@@ -111,6 +111,7 @@ PBT = {"perturbation_interval": 2, "mutate": ["alpha"]}
     ("changes", "message"),
     [
         ({"n_trials": 1}, "a population needs at least 2 members, got n_trials=1"),
+        ({"engine": "ray"}, "engine 'ray' runs no population; use engine 'optuna'"),
         ({"pruner": {"type": "median"}}, "pruner='median' does not go with a population"),
         ({"population": PBT | {"mutate": []}}, "population.mutate: List should have at least 1"),
         ({"population": PBT | {"mutate": ["epochs"]}}, "'epochs' is not searched; searched are"),

@@ -104,7 +104,8 @@ def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
                 continue
             assert b"ALPHAGRAD_DATABASE_URL" not in environment(driver)
             for pid in descendants(driver):
-                known[pid] = command_line(pid) + environment(pid)
+                # Ray's processes change their titles, so all that were seen are kept.
+                known[pid] = known.get(pid, b"") + command_line(pid) + environment(pid)
                 addresses.update(listening(pid))
         if status.trials.get("RUNNING") and status.finished_trials:
             search()

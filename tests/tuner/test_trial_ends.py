@@ -228,7 +228,11 @@ def main():
     names = ["waits", "returns", "dies", "forks"]
     params = {"home": os.environ["ALPHAGRAD_HOME"]}  # a Ray cluster has an environment of its own
     bodies = {name: {"task": "parent", "params": params} for name in names}
-    return [run_studies(bodies, cancel), seconds]
+    rows = run_studies(bodies, cancel)
+    while not seconds:  # the studies may have ended before the next look
+        cancel(None)
+        time.sleep(0.02)
+    return [rows, seconds]
 """
 
 

@@ -76,6 +76,7 @@ class Seat(tune.Trainable):
                     for message in messages:
                         line.send(message)
         process.release()
+        process.join()  # what it held is free for the next trial
         upward.join()
         line.close()
 

@@ -312,6 +312,8 @@ def test_the_openapi_document_names_every_path(api: httpx.Client) -> None:
         "/v1/studies/{name}:resume",
         "/v1/studies/{name}:stop",
         "/v1/studies/{name}:cancel",
+        "/v1/studies/{name}/exploits",
+        "/v1/studies/{name}/export",
         "/v1/studies/{name}/trials",
         "/v1/studies/{name}/trials:enqueue",
         "/v1/studies/{name}/trials/{number}",

@@ -122,7 +122,7 @@ def _blackout(place: Place, books: Books) -> None:
     place.start("one")
     home = place.folder / "one.log"
     size = home.stat().st_size
-    until(lambda: b"slots, state in" in home.read_bytes()[size:], seconds=60, what="a worker is up")
+    until(lambda: b"state in" in home.read_bytes()[size:], seconds=60, what="a worker is up")
     lone = f":{place.pid('one')}:"
 
     def freed() -> bool:

@@ -10,8 +10,7 @@ from functools import partial
 
 import pytest
 
-import tests.chaos.chaos_task  # noqa: F401  (a study can name its task here too)
-from alphagrad.tuner import parse_spec
+from alphagrad.tuner import StudySpec
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study
 from tests.chaos.books import Books
@@ -45,7 +44,7 @@ def test_sigkill_of_drivers_and_of_seats(
     kills, n_trials = scale(1, 10), scale(6, 50)
     storage = OptunaStorage(books.database)
     spec = body("storm", n_trials=n_trials, engine="ray", pause=0.15, parallelism=2)
-    create_study(books.database, storage, parse_spec(spec))
+    create_study(books.database, storage, StudySpec.model_validate(spec))
     storage.dispose()
     books.studies["storm"] = n_trials
     place.start("one")

@@ -115,3 +115,10 @@ def assert_identical(one: Any, other: Any) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
     else:
         assert one == other
+
+
+def assert_trained_alike(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Compares two checkpoints to the bit, but for the parameters that they name."""
+    assert_identical(
+        *({key: state[key] for key in state if key != "params"} for state in (one, other))
+    )

@@ -16,7 +16,7 @@ from alphagrad.studies.ppo import _standardise
 from alphagrad.studies.ppo_numpy import NumpyPPO
 from alphagrad.studies.ppo_params import PPOParams
 from tests.studies.environments import Clock, registered
-from tests.studies.interrupted import Line, assert_identical, checkpoint_of, run
+from tests.studies.interrupted import Line, assert_trained_alike, checkpoint_of, run
 from tests.studies.test_ppo import SMALL
 
 
@@ -139,10 +139,10 @@ def test_a_bound_of_the_divergence_ends_the_epochs(tmp_path: Path, backend: str)
     bounded, single, free = Line(), Line(), Line()
     state = checkpoint_of("ppo", params | {"target_kl": 1e-12}, tmp_path / "bounded", bounded)
     expected = checkpoint_of("ppo", params | {"update_epochs": 1}, tmp_path / "single", single)
-    assert_identical(state, expected)
+    assert_trained_alike(state, expected)
     assert bounded.reports == single.reports
     assert bounded.metrics == single.metrics
     # A bound that is never reached bounds nothing.
     state = checkpoint_of("ppo", params | {"target_kl": 1e9}, tmp_path / "high", free)
-    assert_identical(state, checkpoint_of("ppo", params, tmp_path / "free"))
+    assert_trained_alike(state, checkpoint_of("ppo", params, tmp_path / "free"))
     assert free.metrics != single.metrics

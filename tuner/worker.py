@@ -39,7 +39,7 @@ HOUSEKEEPING_SECONDS = 0.5
 class Worker:
     """Runs trials until it is stopped, or until the one study it was made for has ended.
 
-    One thread does everything but renew the leases, so what a trial says is written in its order.
+    One thread does everything but look after leases, so what a trial says is written in its order.
 
     Args:
         database: a migrated database.
@@ -185,7 +185,6 @@ class Worker:
                 by_id[trial_id].deliver(command)
 
     def _keep_house(self) -> None:
-        leases.reap(self._database, only_if=self._contact.is_steady)
         self._end_cancelled()
         self._go_on()
 
@@ -249,18 +248,32 @@ class Worker:
             results.record_told(self._database, trial.id)
 
     def _beat(self) -> None:
+        """Renew our leases, and free the trials of workers that did not renew theirs.
+
+        Whatever keeps the other thread, a sampler or a forkserver's imports, this goes on.
+        """
         lease = self._settings.lease_seconds
-        while not self._stop.wait(lease / 3):
-            believed = {*self._starter.claimed, *self._running}
+        renewal = time.monotonic() + lease / 3
+        while not self._stop.wait(HOUSEKEEPING_SECONDS):
             try:
+                if time.monotonic() >= renewal:
+                    self._renew()
+                    renewal = time.monotonic() + lease / 3
                 with self._contact.made():
-                    held = leases.renew(
-                        self._database, believed, worker=self.name, lease_seconds=lease
-                    )
+                    leases.reap(self._database, only_if=self._contact.is_steady)
             except DBAPIError as error:
                 logger.warning("leases were not renewed: %s", error.orig)
-                continue
-            self._lost |= believed - held
+
+    def _renew(self) -> None:
+        believed = {*self._starter.claimed, *self._running}
+        with self._contact.made():
+            held = leases.renew(
+                self._database,
+                believed,
+                worker=self.name,
+                lease_seconds=self._settings.lease_seconds,
+            )
+        self._lost |= believed - held
 
     def _give_all_back(self) -> None:
         for running in list(self._running.values()):

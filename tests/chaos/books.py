@@ -146,8 +146,12 @@ def _check_reports(
 def _check_checkpoints(what: Key | tuple[str, int | None], events: list[Any]) -> None:
     saved: dict[int, int] = {}
     least: dict[int, int] = {}
+    newest = 0
     for one in events:
         attempt = one["attempt"]
+        if attempt < newest:
+            continue  # it has lost its lease and does not know; what it would need may be gone
+        newest = attempt
         if one["event"] == "save":
             saved[attempt] = one["step"]
         if one["event"] == "load":  # an attempt that is dying may save while the next one loads

@@ -139,9 +139,10 @@ class PipeChannel:
     def _hang_up(self) -> None:
         with self._arrived:
             self._gone = True
+            # With the lock held: a task that waits here must not go on as if all were written.
+            if all(line._gone or line._finished for line in self._company) and not self._finished:
+                _end_orphaned()
             self._arrived.notify_all()
-        if all(line._gone or line._finished for line in self._company) and not self._finished:
-            _end_orphaned()
 
 
 def _end_orphaned() -> NoReturn:

@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 
 import alphagrad
+from alphagrad.tuner.registry import _registry
 
 SKIPPED = {
     "alphagrad.__main__",  # runs the command
@@ -28,6 +29,7 @@ def test_the_modules_are_found() -> None:
 def test_the_examples_of_a_module_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "DATABASE_URL", "SLOTS", "API_KEY", "HOST"):
         monkeypatch.delenv(f"ALPHAGRAD_{variable}", raising=False)
+    monkeypatch.setattr("alphagrad.tuner.registry._registry", dict(_registry))
     results = doctest.testmod(import_module(name), raise_on_error=False)
     assert results.failed == 0
 

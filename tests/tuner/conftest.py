@@ -16,6 +16,7 @@ import optuna
 import pytest
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -107,6 +108,7 @@ import json, math, os, signal, subprocess, sys, threading, time
 from alphagrad.tuner import NonRetryableError, Trial, TrialPruned, parse_spec, task
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_changes import cancel_study
@@ -191,3 +193,14 @@ def work(database: Database, settings: TunerSettings) -> Iterator[Callable[[], W
     for working in started:
         if working.alive:
             working.stop()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[OptunaStorage]:
+    """Optuna's side of an empty SQLite database, for what does not depend on its kind."""
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    migrate(database)
+    opened = OptunaStorage(database)
+    yield opened
+    opened.dispose()
+    database.dispose()

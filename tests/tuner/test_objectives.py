@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from alphagrad.tuner.best_trials import dominates
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.messages import Finished
-from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import get_study, list_trials
@@ -184,17 +182,6 @@ def test_the_front_is_right_however_the_trials_end(
     for trial in list_trials(database, "s"):
         assert (trial.value, trial.objective_values) == (None, values[trial.slot])
         assert trial.feasible == (trial.slot in feasible)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[OptunaStorage]:
-    """Optuna's side of an empty database."""
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
-    opened = OptunaStorage(database)
-    yield opened
-    opened.dispose()
-    database.dispose()
 
 
 @pytest.mark.parametrize(

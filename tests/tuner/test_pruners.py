@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from alphagrad.tuner import StudySpec
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
-from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_changes import update_study
@@ -19,17 +17,6 @@ from alphagrad.tuner.study_store import get_study
 from tests.tuner.asker import Asker
 
 Spec = Callable[..., StudySpec]
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[OptunaStorage]:
-    """Optuna's side of an empty database."""
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
-    opened = OptunaStorage(database)
-    yield opened
-    opened.dispose()
-    database.dispose()
 
 
 PRUNERS: dict[str, tuple[dict[str, Any], bool]] = {

@@ -92,7 +92,7 @@ def run(
 
     from alphagrad import display
     from alphagrad.api.local import LocalClient
-    from alphagrad.api.models import StudyOut
+    from alphagrad.api.study_models import StudyOut
     from alphagrad.tuner import parse_spec, run_study
     from alphagrad.tuner.advice import spec_warnings
     from alphagrad.tuner.settings import TunerSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from alphagrad.api.models import ExploitOut, MetricsOut, StudyOut, SubmittedStudy, TrialOut
+from alphagrad.api.study_models import ExploitOut, StudyOut, SubmittedStudy
+from alphagrad.api.trial_models import MetricsOut, TrialOut
 from alphagrad.tuner import exploits, parse_spec, study_changes, study_store
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.export import Format, export_study

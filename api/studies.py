@@ -8,15 +8,8 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep, SettingsDep
-from alphagrad.api.models import (
-    ExploitOut,
-    Page,
-    StudyOut,
-    StudyPatch,
-    SubmittedStudy,
-    decode_token,
-    encode_token,
-)
+from alphagrad.api.pages import Page, decode_token, encode_token
+from alphagrad.api.study_models import ExploitOut, StudyOut, StudyPatch, SubmittedStudy
 from alphagrad.tuner import (
     StudySpec,
     exploits,

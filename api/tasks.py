@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from alphagrad.api.models import Page
+from alphagrad.api.pages import Page
 from alphagrad.tuner.registry import Task, get_task, task_names
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from alphagrad.api.deps import DatabaseDep
-from alphagrad.api.models import (
+from alphagrad.api.pages import Page, decode_token, encode_token
+from alphagrad.api.study_models import StudyOut
+from alphagrad.api.trial_models import (
     AlphaPatch,
     AlphaTraceOut,
     AttemptOut,
@@ -15,11 +17,7 @@ from alphagrad.api.models import (
     KnobOut,
     MetricName,
     MetricsOut,
-    Page,
-    StudyOut,
     TrialOut,
-    decode_token,
-    encode_token,
 )
 from alphagrad.tuner import attempts, knobs, metrics, study_changes, study_store, traces
 

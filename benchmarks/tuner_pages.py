@@ -146,7 +146,7 @@ def pages(url: str, home: Path, *, trials: int, asks: int) -> dict[str, Any]:
 
 
 def _ask(client: httpx.Client, trials: int, asks: int) -> dict[str, Any]:
-    from alphagrad.api.models import encode_token
+    from alphagrad.api.pages import encode_token
 
     list_of = f"/v1/studies/{NAME}/trials"
     kinds: dict[str, tuple[str, dict[str, Any]]] = {

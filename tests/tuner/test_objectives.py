@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial
 
-from alphagrad.api.models import StudyOut
+from alphagrad.api.study_models import StudyOut
 from alphagrad.tuner import NonRetryableError, StudySpec, Trial, leases, results
 from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.best_trials import dominates

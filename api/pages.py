@@ -1,0 +1,50 @@
+"""Lists in pages, their tokens, and times."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from alphagrad.tuner.errors import FieldError, SpecError
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list; ``next_page_token`` is null on the last one."""
+
+    items: list[Item]
+    next_page_token: str | None
+
+
+def timestamp(seconds: float | None) -> datetime | None:
+    """Seconds since 1970 as a time in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def encode_token(position: int) -> str:
+    """An opaque page token."""
+    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+
+
+def decode_token(token: str | None, *, default: int) -> int:
+    """The position in a page token.
+
+    Raises:
+        SpecError: not a token that a list gave out.
+    """
+    if token is None:
+        return default
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+    except (ValueError, binascii.Error):
+        text = ""
+    prefix, _, position = text.partition(":")
+    if prefix != "after" or not position.isdecimal() or int(position) >= 2**31:
+        message = "must be the next_page_token of an earlier answer"
+        raise SpecError([FieldError("page_token", token, message)])
+    return int(position)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import login, studies, tasks, trials
+from alphagrad.api import insights, login, studies, tasks, trial_data, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
@@ -17,6 +17,7 @@ from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 
@@ -51,12 +52,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
+    app.state.importances = Importances(database)
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(trial_data.router)
+    app.include_router(insights.router)
     app.include_router(login.router)
 
     @app.get("/healthz", tags=["health"])

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 
@@ -26,6 +27,12 @@ def _settings(request: Request) -> TunerSettings:
     return settings
 
 
+def _importances(request: Request) -> Importances:
+    importances: Importances = request.app.state.importances
+    return importances
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
 SettingsDep = Annotated[TunerSettings, Depends(_settings)]
+ImportancesDep = Annotated[Importances, Depends(_importances)]

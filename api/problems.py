@@ -19,6 +19,7 @@ from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
     FieldError,
+    NoLogError,
     SpecError,
     StudyNotFoundError,
     TrialNotFoundError,
@@ -104,6 +105,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(UnknownTaskError)
     def _not_found(request: Request, error: LookupError) -> JSONResponse:
         return problem(404, "not-found", str(error))
+
+    @app.exception_handler(NoLogError)
+    def _no_log(request: Request, error: NoLogError) -> JSONResponse:
+        return problem(404, "no-log", str(error))
 
     @app.exception_handler(DuplicateStudyError)
     def _duplicate(request: Request, error: DuplicateStudyError) -> JSONResponse:

@@ -190,6 +190,16 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         return trial
 
 
+def list_best(database: Database, study: str, *, most: int) -> list[TrialRow]:
+    """The best trials of a study, as :func:`alphagrad.tuner.best_trials.best_trials`.
+
+    Raises:
+        StudyNotFoundError: no study has this name.
+    """
+    with database.read() as session:
+        return best_trials(session, by_name(session, study), most=most)
+
+
 def settle(database: Database) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 

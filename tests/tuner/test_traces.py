@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def append(database: Database, claimed: Claim, steps: Sequence[int], width: int 
     append_trace(database, trial_id=claimed.trial.id, fence=claimed.fence, trace=trace)
 
 
-def read(database: Database, claimed: Claim, **options: int) -> AlphaTrace:
+def read(database: Database, claimed: Claim, **options: Any) -> AlphaTrace:
     with database.read() as session:
         row = session.scalars(select(TrialRow).where(TrialRow.id == claimed.trial.id)).one()
     return read_trace(database, row, **options)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from alphagrad.api.event_hub import EventHub
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -26,6 +27,12 @@ def _settings(request: Request) -> TunerSettings:
     return settings
 
 
+async def _event_hub(request: Request) -> EventHub:
+    hub: EventHub = request.app.state.events
+    return hub
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
+EventHubDep = Annotated[EventHub, Depends(_event_hub)]
 SettingsDep = Annotated[TunerSettings, Depends(_settings)]

@@ -16,13 +16,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 import alphagrad.scheduler
-from alphagrad.api import studies, tasks, trials
+from alphagrad.api import events, studies, tasks, trials
 from alphagrad.api.settings import ApiSettings
 from alphagrad.cli import app
 from alphagrad.cli_data import db
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import StudySpec, parse_spec, task_names
 from alphagrad.tuner.advice import spec_warnings
+from alphagrad.tuner.events import KINDS
 from alphagrad.tuner.pruners import PrunerSpec
 from alphagrad.tuner.samplers import SamplerSpec
 from alphagrad.tuner.space import CategoricalDimension, FloatDimension, IntDimension
@@ -80,12 +81,19 @@ def test_study_files_in_the_docs_are_valid() -> None:
 
 def test_routes_are_documented() -> None:
     page = text("docs/api.md")
-    routers = (tasks.router, studies.router, trials.router)
+    routers = (tasks.router, studies.router, trials.router, events.router)
     routes = [r for router in routers for r in router.routes if isinstance(r, APIRoute)]
-    assert len(routes) == 21
+    assert len(routes) == 23
     for route in routes:
         method = next(iter(route.methods or ()))
         assert f"| `{method} {route.path}` |" in page
+
+
+def test_events_are_documented() -> None:
+    section = text("docs/events.md").partition("## Kinds")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    documented = {row[0].strip("| `"): tuple(re.findall(r"`(\w+)`", row[1])) for row in rows}
+    assert documented == KINDS
 
 
 def test_commands_are_documented() -> None:

@@ -203,6 +203,8 @@ class Worker:
             events.trim(self._database)
         self._end_cancelled()
         self._go_on()
+        if self._driver is not None:
+            self._driver.tend(self._starter.has_work_for)
 
     def _go_on(self) -> None:
         """Tell Optuna what has ended, end studies, and fill the free slots."""
@@ -210,8 +212,6 @@ class Worker:
         for status in study_store.settle(self._database):
             self._optuna.fail_orphans(status.spec)
             logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
-        if self._driver is not None:
-            self._driver.tend(self._starter.has_work_for)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
                 if not self._starter.claim(room):
@@ -260,6 +260,7 @@ class Worker:
                 state=trial.state,
                 value=trial.value if trial.objective_values is None else trial.objective_values,
                 constraints=trial.constraints,
+                optuna_study_id=claimed.study.optuna_study_id,
             )
             results.record_told(self._database, trial.id)
 

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import insights, login, studies, tasks, trial_data, trials
+from alphagrad.api import events, insights, login, studies, tasks, trial_data, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
+from alphagrad.api.event_hub import EventHub
 from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
@@ -32,7 +33,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     Example::
 
-        uvicorn.run(create_app(ApiSettings(home=Path("state"), api_key="sixteen letters!")))
+        app = create_app(ApiSettings(home=Path("state"), api_key="sixteen letters!"))
+        Server(uvicorn.Config(app)).run()
     """
     database = Database(settings.url)
     migrate(database)
@@ -42,6 +44,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.events.close()
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
@@ -53,6 +56,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.database = database
     app.state.optuna_storage = optuna_storage
     app.state.importances = Importances(database)
+    app.state.events = EventHub(database)
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
@@ -61,6 +65,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(trials.router)
     app.include_router(trial_data.router)
     app.include_router(insights.router)
+    app.include_router(events.router)
     app.include_router(login.router)
 
     @app.get("/healthz", tags=["health"])

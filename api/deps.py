@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from alphagrad.api.event_hub import EventHub
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -32,7 +33,13 @@ def _importances(request: Request) -> Importances:
     return importances
 
 
+async def _event_hub(request: Request) -> EventHub:
+    hub: EventHub = request.app.state.events
+    return hub
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
+EventHubDep = Annotated[EventHub, Depends(_event_hub)]
 SettingsDep = Annotated[TunerSettings, Depends(_settings)]
 ImportancesDep = Annotated[Importances, Depends(_importances)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, best_trials, queueing
+from alphagrad.tuner import attempts, best_trials, events, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -85,10 +85,23 @@ def claim(
             trial.lease_expires_at = now + lease_seconds
             trial.not_before = None
             trial.started_at = trial.started_at or now
+            if row.state != "RUNNING":
+                events.emit(
+                    session, "study.changed", study_id=row.id, state="RUNNING", finished=False
+                )
             row.state = "RUNNING"
             row.started_at = row.started_at or now
             session.flush()
             attempts.begin(session, trial, worker=worker, now=now)
+            if trial.number is not None:  # else it has no parameters yet: see record_ask
+                events.emit(
+                    session,
+                    "trial.started",
+                    study_id=row.id,
+                    trial_id=trial.id,
+                    attempt=trial.attempt,
+                    params=trial.params,
+                )
             return Claim(trial=trial, study=row)
     return None
 
@@ -201,6 +214,15 @@ def release(
         trial.worker = None
         trial.lease_expires_at = None
         trial.not_before = session.scalar(select(db_now() + delay)) if delay else None
+        events.emit(
+            session,
+            "trial.retried",
+            study_id=trial.study_id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            outcome=outcome,
+            error=events.shortened(error),
+        )
     else:
         end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
 
@@ -304,7 +326,18 @@ def end(
     trial.finished_at = db_now()
     # Without an Optuna trial there is nobody to tell.
     trial.told = trial.optuna_trial_id is None
-    reject_open_knobs(session, trial.id)
+    reject_open_knobs(session, trial)
+    events.emit(
+        session,
+        "trial.ended",
+        study_id=trial.study_id,
+        trial_id=trial.id,
+        state=state,
+        value=trial.value,
+        values=trial.objective_values,
+        error=events.shortened(trial.error),
+        attempt=trial.attempt,
+    )
 
 
 def give_up_waiting(session: Session, study: StudyRow, *, error: str) -> None:

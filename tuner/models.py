@@ -249,6 +249,31 @@ class ExploitRow(Base):
     created_at: Mapped[float] = mapped_column(Float(53))
 
 
+class EventRow(Base):
+    """Something that happened. It outlives its study, so it holds names, not row ids."""
+
+    __tablename__ = "alphagrad_events"
+    __table_args__ = (
+        Index("ix_alphagrad_events_study", "study", "id"),
+        Index(
+            "ix_alphagrad_events_progress",
+            "id",
+            sqlite_where=text("kind = 'trial.progress'"),
+            postgresql_where=text("kind = 'trial.progress'"),
+        ),
+        # An id is never given twice, not even when the last rows were deleted.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    study: Mapped[str] = mapped_column(String(100))
+    trial: Mapped[int | None]
+    """The trial's number."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[float] = mapped_column(Float(53))
+
+
 class ApiKeyRow(Base):
     """An API key, of which only the hash is kept. Roles: reader, submitter, admin."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import events, leases
 from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import (
@@ -96,6 +96,7 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
         except IntegrityError:
             raise DuplicateStudyError(spec.name) from None
         session.refresh(row)
+        events.emit(session, "study.submitted", study_id=row.id, state=row.state)
     ensure_optuna_study(database, optuna_storage, row, spec)
     return row
 
@@ -217,12 +218,14 @@ def settle(database: Database) -> list[StudyStatus]:
 
     def attempt(session: Session) -> list[StudyStatus]:
         ended = []
+        before = {}
         for row in session.scalars(
             select(StudyRow)
             .where(StudyRow.id.in_(due), StudyRow.finished_at.is_(None))
             .order_by(StudyRow.id)
             .with_for_update()
         ).all():
+            before[row] = row.state
             timeout = row.spec.get("timeout")
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:
@@ -249,6 +252,9 @@ def settle(database: Database) -> list[StudyStatus]:
             row.finished_at = now
             session.flush()
             ended.append(status_of(session, row))
+        for row, state in before.items():
+            if row.state != state or row.finished_at is not None:
+                say_changed(session, row)
         return ended
 
     return database.retry(attempt)
@@ -303,6 +309,17 @@ def by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
     if row is None:
         raise StudyNotFoundError(name)
     return row
+
+
+def say_changed(session: Session, row: StudyRow) -> None:
+    """Emit that a study is in another state, or was edited, in a transaction of the caller's."""
+    events.emit(
+        session,
+        "study.changed",
+        study_id=row.id,
+        state=row.state,
+        finished=row.finished_at is not None,
+    )
 
 
 def status_of(session: Session, row: StudyRow) -> StudyStatus:

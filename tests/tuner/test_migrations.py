@@ -55,6 +55,7 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0004", "alphagrad_trials", "on_front", False),
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
+    ("0008", "alphagrad_events", None, []),
 ]
 
 # What each revision can hold that the one before could not.
@@ -80,6 +81,10 @@ ADDED: dict[str, list[str]] = {
            (1, 6, 1, 10, 0.25, '{"a": 1.5}', 5, 12, 0.5, '{"a": 2.5}', '{"a": 3}', 1e9)""",
     ],
     "0007": [],  # indexes
+    "0008": [
+        """INSERT INTO alphagrad_events VALUES
+           (1, 'trial.ended', 'gone', 3, '{"state": "FAIL"}', 1e9)""",
+    ],
 }
 
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import login, studies, tasks, trials
+from alphagrad.api import login, remote, studies, tasks, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
@@ -17,8 +18,10 @@ from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.housekeeping import Housekeeper
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.remote_trials import RemoteTrials
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -40,7 +43,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper.start()
         yield
+        await run_in_threadpool(housekeeper.stop)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
@@ -51,12 +57,16 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
+    app.state.remote_trials = RemoteTrials(
+        database, optuna_storage, lease_seconds=settings.lease_seconds
+    )
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(remote.router)
     app.include_router(login.router)
 
     @app.get("/healthz", tags=["health"])

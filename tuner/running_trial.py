@@ -35,7 +35,7 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.pruners import Saturation, pruned_by
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
@@ -225,9 +225,7 @@ class RunningTrial:
             lease=(self.id, self.fence),
         )
         self._last_report, self._last_step = report.value, report.step
-        pruner = self._spec.pruner
-        judge = getattr(pruner, "value_pruner", None) or pruner
-        reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
+        reason = pruned_by(self._spec.pruner, step=report.step) if prune else None
         if self._saturation is not None and not prune:
             try:
                 reason = self._saturation.reason()

@@ -190,11 +190,15 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         return trial
 
 
-def settle(database: Database) -> list[StudyStatus]:
+def settle(database: Database, *, study_id: int | None = None) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
     trial at least gave a value, FAILED if all failed, or more than ``max_failed_trials`` did.
+
+    Args:
+        database: the database.
+        study_id: look at this study alone.
 
     Returns:
         The studies that ended now.
@@ -202,15 +206,13 @@ def settle(database: Database) -> list[StudyStatus]:
 
     def attempt(session: Session) -> list[StudyStatus]:
         ended = []
-        for row in session.scalars(
-            select(StudyRow)
-            .where(
-                StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
-                StudyRow.finished_at.is_(None),
-            )
-            .order_by(StudyRow.id)
-            .with_for_update()
-        ).all():
+        query = select(StudyRow).where(
+            StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
+            StudyRow.finished_at.is_(None),
+        )
+        if study_id is not None:
+            query = query.where(StudyRow.id == study_id)
+        for row in session.scalars(query.order_by(StudyRow.id).with_for_update()).all():
             timeout = row.spec.get("timeout")
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:

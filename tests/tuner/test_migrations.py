@@ -55,6 +55,10 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0004", "alphagrad_trials", "on_front", False),
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
+    ("0010", "alphagrad_attempts", "samples", 0),
+    ("0010", "alphagrad_attempts", "values", 0),
+    ("0010", "alphagrad_attempts", "last_report", None),
+    ("0010", "alphagrad_attempts", "prune_reason", None),
 ]
 
 # What each revision can hold that the one before could not.
@@ -80,6 +84,10 @@ ADDED: dict[str, list[str]] = {
            (1, 6, 1, 10, 0.25, '{"a": 1.5}', 5, 12, 0.5, '{"a": 2.5}', '{"a": 3}', 1e9)""",
     ],
     "0007": [],  # indexes
+    "0010": [
+        """UPDATE alphagrad_attempts SET samples = 7, "values" = 8, last_report = 0.5,
+           prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
+    ],
 }
 
 

@@ -246,8 +246,22 @@ def held(session: Session, trial_id: int, fence: int) -> TrialRow:
         .with_for_update()
     )
     if trial is None:
-        raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+        raise _stale(trial_id, fence)
     return trial
+
+
+def must_hold(trial: TrialRow, fence: int) -> None:
+    """The same for a row that is locked already.
+
+    Raises:
+        StaleFenceError: the lease was lost, or the trial has ended.
+    """
+    if trial.fence != fence or trial.state != "RUNNING":
+        raise _stale(trial.id, fence)
+
+
+def _stale(trial_id: int, fence: int) -> StaleFenceError:
+    return StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
 
 
 def check(database: Database, *, trial_id: int, fence: int) -> None:
@@ -259,7 +273,7 @@ def check(database: Database, *, trial_id: int, fence: int) -> None:
     with database.read() as session:
         state = select(TrialRow.state).where(TrialRow.id == trial_id, TrialRow.fence == fence)
         if session.scalar(state) != "RUNNING":
-            raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+            raise _stale(trial_id, fence)
 
 
 def give_back(
@@ -313,7 +327,7 @@ def end(
     trial.error = None if error is None else clean_text(error)
     trial.worker = None
     trial.lease_expires_at = None
-    trial.finished_at = session.scalar(select(db_now()))
+    trial.finished_at = db_now()
     # Without an Optuna trial there is nobody to tell.
     trial.told = trial.optuna_trial_id is None
     reject_open_knobs(session, trial.id)

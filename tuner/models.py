@@ -158,8 +158,6 @@ class AttemptRow(Base):
     """Rows of its α trace that were stored, whether or not they were thinned out since."""
     values: Mapped[int] = mapped_column(default=0, server_default="0")
     """Values of metrics that were stored."""
-    last_report: Mapped[float | None] = mapped_column(Float(53))
-    """Of an attempt over HTTP: its latest report; NULL if that was NaN, or there was none."""
     prune_reason: Mapped[str | None] = mapped_column(Text)
     """Of an attempt over HTTP: why the pruner wants it stopped, by its latest report."""
 

@@ -27,7 +27,7 @@ from alphagrad.tuner.database import (
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
-from alphagrad.tuner.optuna_reports import write_report
+from alphagrad.tuner.optuna_reports import last_report, write_report
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
@@ -274,6 +274,12 @@ class OptunaStorage:
         return study.pruner.prune(study, storage.note_report(optuna_trial_id, step, value))
 
     @_database_errors
+    def pruned_value(self, optuna_trial_id: int) -> float | None:
+        """The value of a trial that is pruned now: that of its largest step."""
+        with self._reports.begin() as connection:
+            return last_report(connection, optuna_trial_id)
+
+    @_database_errors
     def tell(
         self,
         spec: StudySpec,
@@ -282,6 +288,7 @@ class OptunaStorage:
         state: str,
         value: float | Sequence[float] | None,
         constraints: Mapping[str, float] | None = None,
+        optuna_study_id: int | None = None,
     ) -> None:
         """Record a trial's end; telling it again changes nothing.
 
@@ -291,8 +298,9 @@ class OptunaStorage:
             state: COMPLETE, PRUNED or FAIL.
             value: the objective, or the values of several, with COMPLETE.
             constraints: by name; all of them at most 0 is feasible.
+            optuna_study_id: Optuna's id of the study, looked up where it is not given.
         """
-        study = self.study(spec, number=number)
+        study = self.study(spec, number=number, optuna_study_id=optuna_study_id)
         try:
             if constraints:
                 # Of Optuna's two forms the list, which the dashboard reads too.

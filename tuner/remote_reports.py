@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,7 +88,6 @@ def _judge(
     trial = claimed.trial
     assert trial.number is not None
     assert trial.optuna_trial_id is not None
-    last = said.reports[-1]
     prune = optuna_storage.report_all(
         optuna_storage.study(
             spec, number=trial.number, optuna_study_id=claimed.study.optuna_study_id
@@ -98,14 +96,13 @@ def _judge(
         [(report.step, report.value) for report in said.reports],
         lease=(trial.id, claimed.fence),
     )
-    reason = pruned_by(spec.pruner, step=last.step) if prune else None
+    reason = pruned_by(spec.pruner, step=said.reports[-1].step) if prune else None
     if reason is None and isinstance(spec.pruner, Saturation):
         reason = _saturated(database, claimed, spec.pruner, layers=said.layers)
 
     def note(session: Session) -> None:
         row = leases.held(session, trial.id, claimed.fence)
         attempt = session.get_one(AttemptRow, (row.id, row.attempt))
-        attempt.last_report = None if math.isnan(last.value) else last.value
         attempt.prune_reason = reason
 
     database.retry(note)

@@ -286,7 +286,7 @@ class RemoteTrials:
             trial_id=trial.id,
             fence=fence,
             state=end.state,
-            value=attempt.last_report if pruned else end.value,
+            value=(self._optuna.pruned_value(trial.optuna_trial_id or 0) if pruned else end.value),
             constraints=end.constraints,
             error=attempt.prune_reason if pruned else end.error,
             retries=spec.retries if end.retryable else 0,

@@ -67,10 +67,10 @@ def finish(
     """
 
     def attempt(session: Session) -> bool:
-        trial = session.get_one(TrialRow, trial_id)
+        trial = session.get_one(TrialRow, trial_id, with_for_update=True)
         if trial.fence == fence and trial.state == state and trial.worker is None:
             return True  # recorded by the run before this one, whose answer was lost
-        trial = leases.held(session, trial_id, fence)
+        leases.must_hold(trial, fence)
         if state == "FAIL":
             trial.failures += 1
             trial.error = None if error is None else clean_text(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import time
 from pathlib import Path
@@ -258,7 +257,7 @@ class RunningTrial:
             trial_id=self.id,
             fence=self.fence,
             state=finished.state,
-            value=self._last_value if pruned else finished.value,
+            value=self._optuna.pruned_value(self._optuna_trial_id) if pruned else finished.value,
             constraints=finished.constraints,
             error=error,
             retries=self._spec.retries if finished.retryable else 0,
@@ -273,11 +272,6 @@ class RunningTrial:
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )
-
-    @property
-    def _last_value(self) -> float | None:
-        value = math.nan if self._last_report is None else self._last_report
-        return None if math.isnan(value) else value  # as in Optuna's tables
 
     def _judge_member(self) -> bool:
         """Let a population decide about its member; says whether the attempt is over."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -203,16 +203,23 @@ def settle(database: Database, *, study_id: int | None = None) -> list[StudyStat
     Returns:
         The studies that ended now.
     """
+    # Without a lock first: a transaction that locks waits for the disk, and mostly nothing is due.
+    with database.read() as session:
+        query = select(StudyRow.id).where(_is_due())
+        if study_id is not None:
+            query = query.where(StudyRow.id == study_id)
+        due = session.scalars(query).all()
+    if not due:
+        return []
 
     def attempt(session: Session) -> list[StudyStatus]:
         ended = []
-        query = select(StudyRow).where(
-            StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
-            StudyRow.finished_at.is_(None),
-        )
-        if study_id is not None:
-            query = query.where(StudyRow.id == study_id)
-        for row in session.scalars(query.order_by(StudyRow.id).with_for_update()).all():
+        for row in session.scalars(
+            select(StudyRow)
+            .where(StudyRow.id.in_(due), StudyRow.finished_at.is_(None))
+            .order_by(StudyRow.id)
+            .with_for_update()
+        ).all():
             timeout = row.spec.get("timeout")
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:
@@ -242,6 +249,27 @@ def settle(database: Database, *, study_id: int | None = None) -> list[StudyStat
         return ended
 
     return database.retry(attempt)
+
+
+def _is_due() -> ColumnElement[bool]:
+    """Whether a study may have to be ended or stopped."""
+    of_study = TrialRow.study_id == StudyRow.id
+    untold = select(TrialRow.id).where(of_study, TrialRow.told.is_(False)).exists()
+    failed = select(func.count()).where(of_study, TrialRow.state == "FAIL").scalar_subquery()
+    timeout = StudyRow.spec["timeout"].as_float()
+    most_failed = StudyRow.spec["max_failed_trials"].as_integer()
+    starts_no_more = or_(
+        StudyRow.state.in_(("STOPPING", "CANCELLED")), StudyRow.next_slot >= StudyRow.n_trials
+    )
+    return and_(
+        StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
+        StudyRow.finished_at.is_(None),
+        or_(
+            and_(starts_no_more, ~untold),
+            and_(StudyRow.state == "RUNNING", db_now() > StudyRow.started_at + timeout),
+            and_(StudyRow.state.in_(OPEN_STUDY), most_failed.is_not(None), failed > most_failed),
+        ),
+    )
 
 
 def _failed_too_often(session: Session, row: StudyRow) -> bool:

@@ -32,6 +32,7 @@ def tell_optuna(
             state=trial.state,
             value=trial.value if trial.objective_values is None else trial.objective_values,
             constraints=trial.constraints,
+            optuna_study_id=claimed.study.optuna_study_id,
         )
         results.record_told(database, trial.id)
 

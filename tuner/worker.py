@@ -187,13 +187,13 @@ class Worker:
     def _keep_house(self) -> None:
         self._end_cancelled()
         self._go_on()
+        if self._driver is not None:
+            self._driver.tend(self._starter.has_work_for)
 
     def _go_on(self) -> None:
         """Tell Optuna what has ended, end studies, and fill the free slots."""
         tell_optuna(self._database, self._optuna)
         end_studies(self._database, self._optuna)
-        if self._driver is not None:
-            self._driver.tend(self._starter.has_work_for)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
                 if not self._starter.claim(room):

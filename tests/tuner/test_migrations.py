@@ -57,7 +57,6 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0005", "alphagrad_exploits", None, []),
     ("0010", "alphagrad_attempts", "samples", 0),
     ("0010", "alphagrad_attempts", "values", 0),
-    ("0010", "alphagrad_attempts", "last_report", None),
     ("0010", "alphagrad_attempts", "prune_reason", None),
 ]
 
@@ -85,7 +84,7 @@ ADDED: dict[str, list[str]] = {
     ],
     "0007": [],  # indexes
     "0010": [
-        """UPDATE alphagrad_attempts SET samples = 7, "values" = 8, last_report = 0.5,
+        """UPDATE alphagrad_attempts SET samples = 7, "values" = 8,
            prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
     ],
 }

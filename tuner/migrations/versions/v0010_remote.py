@@ -14,10 +14,9 @@ _ATTEMPTS = "alphagrad_attempts"
 def upgrade() -> None:
     for name in ("samples", "values"):
         op.add_column(_ATTEMPTS, sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
-    op.add_column(_ATTEMPTS, sa.Column("last_report", sa.Float(53), nullable=True))
     op.add_column(_ATTEMPTS, sa.Column("prune_reason", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
-    for name in ("prune_reason", "last_report", "values", "samples"):
+    for name in ("prune_reason", "values", "samples"):
         op.drop_column(_ATTEMPTS, name)

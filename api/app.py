@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import events, insights, login, studies, tasks, trial_data, trials
+from alphagrad.api import events, insights, login, remote, studies, tasks, trial_data, trials
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
@@ -18,9 +19,11 @@ from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.housekeeping import Housekeeper
 from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.remote_trials import RemoteTrials
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -43,8 +46,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper.start()
         yield
         app.state.events.close()
+        await run_in_threadpool(housekeeper.stop)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
@@ -57,6 +63,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.optuna_storage = optuna_storage
     app.state.importances = Importances(database)
     app.state.events = EventHub(database)
+    app.state.remote_trials = RemoteTrials(
+        database, optuna_storage, lease_seconds=settings.lease_seconds
+    )
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
@@ -66,6 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(trial_data.router)
     app.include_router(insights.router)
     app.include_router(events.router)
+    app.include_router(remote.router)
     app.include_router(login.router)
 
     @app.get("/healthz", tags=["health"])

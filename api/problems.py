@@ -21,6 +21,7 @@ from alphagrad.tuner.errors import (
     FieldError,
     NoLogError,
     SpecError,
+    StaleFenceError,
     StudyNotFoundError,
     TrialNotFoundError,
     field_errors,
@@ -118,6 +119,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(ConflictError)
     def _conflict(request: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
+
+    @app.exception_handler(StaleFenceError)
+    def _stale(request: Request, error: StaleFenceError) -> JSONResponse:
+        return problem(409, "stale-fence", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

@@ -154,6 +154,12 @@ class AttemptRow(Base):
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     outcome: Mapped[str | None] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
+    samples: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Rows of its α trace that were stored, whether or not they were thinned out since."""
+    values: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Values of metrics that were stored."""
+    prune_reason: Mapped[str | None] = mapped_column(Text)
+    """Of an attempt over HTTP: why the pruner wants it stopped, by its latest report."""
 
 
 class TraceRow(Base):

@@ -201,18 +201,25 @@ def list_best(database: Database, study: str, *, most: int) -> list[TrialRow]:
         return best_trials(session, by_name(session, study), most=most)
 
 
-def settle(database: Database) -> list[StudyStatus]:
+def settle(database: Database, *, study_id: int | None = None) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
     trial at least gave a value, FAILED if all failed, or more than ``max_failed_trials`` did.
+
+    Args:
+        database: the database.
+        study_id: look at this study alone.
 
     Returns:
         The studies that ended now.
     """
     # Without a lock first: a transaction that locks waits for the disk, and mostly nothing is due.
     with database.read() as session:
-        due = session.scalars(select(StudyRow.id).where(_is_due())).all()
+        query = select(StudyRow.id).where(_is_due())
+        if study_id is not None:
+            query = query.where(StudyRow.id == study_id)
+        due = session.scalars(query).all()
     if not due:
         return []
 

@@ -56,6 +56,9 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
     ("0008", "alphagrad_events", None, []),
+    ("0010", "alphagrad_attempts", "samples", 0),
+    ("0010", "alphagrad_attempts", "values", 0),
+    ("0010", "alphagrad_attempts", "prune_reason", None),
 ]
 
 # What each revision can hold that the one before could not.
@@ -84,6 +87,10 @@ ADDED: dict[str, list[str]] = {
     "0008": [
         """INSERT INTO alphagrad_events VALUES
            (1, 'trial.ended', 'gone', 3, '{"state": "FAIL"}', 1e9)""",
+    ],
+    "0010": [
+        """UPDATE alphagrad_attempts SET samples = 7, "values" = 8,
+           prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
     ],
 }
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from alphagrad.api.principal import Principal
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -26,6 +27,12 @@ def _settings(request: Request) -> TunerSettings:
     return settings
 
 
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
 SettingsDep = Annotated[TunerSettings, Depends(_settings)]
+PrincipalDep = Annotated[Principal, Depends(_principal)]

@@ -19,6 +19,7 @@ from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
     FieldError,
+    QuotaError,
     SpecError,
     StudyNotFoundError,
     TrialNotFoundError,
@@ -113,6 +114,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(ConflictError)
     def _conflict(request: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
+
+    @app.exception_handler(QuotaError)
+    def _quota(request: Request, error: QuotaError) -> JSONResponse:
+        return problem(409, "quota-exceeded", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

@@ -11,12 +11,14 @@ from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
 from alphagrad.api import events, insights, login, remote, studies, tasks, trial_data, trials
-from alphagrad.api.auth import RequireKey, Sessions
+from alphagrad.api.auth import RequireKey
+from alphagrad.api.authorize import Authorize
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
 from alphagrad.api.hosts import AllowedHosts
-from alphagrad.api.keys import KeyCheck
+from alphagrad.api.keys import KeyRing
 from alphagrad.api.problems import install_problem_handlers
+from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.housekeeping import Housekeeper
@@ -66,7 +68,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.remote_trials = RemoteTrials(
         database, optuna_storage, lease_seconds=settings.lease_seconds
     )
-    app.state.keys = KeyCheck(database, settings)
+    app.state.keys = KeyRing(database, settings)
     app.state.sessions = Sessions(settings.home)
     install_problem_handlers(app)
     app.include_router(tasks.router)
@@ -90,6 +92,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
     app.router.default = Dashboard(dashboard_storage)
+    # The last one added is the first that a request meets.
+    app.add_middleware(Authorize, database=database)
     app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)
     app.add_middleware(AllowedHosts, names=settings.host_names)
     return app

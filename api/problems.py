@@ -20,6 +20,7 @@ from alphagrad.tuner.errors import (
     DuplicateStudyError,
     FieldError,
     NoLogError,
+    QuotaError,
     SpecError,
     StaleFenceError,
     StudyNotFoundError,
@@ -123,6 +124,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(StaleFenceError)
     def _stale(request: Request, error: StaleFenceError) -> JSONResponse:
         return problem(409, "stale-fence", str(error))
+
+    @app.exception_handler(QuotaError)
+    def _quota(request: Request, error: QuotaError) -> JSONResponse:
+        return problem(409, "quota-exceeded", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

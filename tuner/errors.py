@@ -71,6 +71,10 @@ class ConflictError(TunerError):
     """What was asked does not fit the state of the study or trial."""
 
 
+class QuotaError(TunerError):
+    """An API key has as much as it may have."""
+
+
 class StaleFenceError(TunerError):
     """A lease was lost: another worker has the trial, or it has ended."""
 

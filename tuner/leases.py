@@ -48,6 +48,7 @@ def claim(
     study: str | None = None,
     engine: str = "optuna",
     room: Room | None = None,
+    quota: int | None = None,
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -62,18 +63,20 @@ def claim(
         study: claim from this study alone.
         engine: claim from studies of this engine alone.
         room: claim what fits into it; by default whatever comes next.
+        quota: how many trials of one API key run at a time, where the key has no quota of its own.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
     for study_id in queueing.candidates(
-        database, tasks=tasks, study=study, engine=engine, room=room
+        database, tasks=tasks, study=study, engine=engine, room=room, quota=quota
     ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)
             row = session.get_one(StudyRow, study_id, with_for_update=True)
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            claimable = row.state in CLAIMABLE_STUDY
+            trial = queueing.next_trial(session, row, quota=quota) if claimable else None
             if trial is None:
                 continue  # another worker was faster
             return take(session, row, trial, worker=worker, lease_seconds=lease_seconds)

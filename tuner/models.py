@@ -58,6 +58,8 @@ class StudyRow(Base):
     queue: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     """Parameters that the next new trials try, in their order."""
     optuna_study_id: Mapped[int | None]
+    owner: Mapped[str | None] = mapped_column(String(100))
+    """The name of the API key that submitted it; NULL from the command line on the database."""
     created_at: Mapped[float] = mapped_column(Float(53))
     started_at: Mapped[float | None] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
@@ -278,15 +280,3 @@ class EventRow(Base):
     """The trial's number."""
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
     at: Mapped[float] = mapped_column(Float(53))
-
-
-class ApiKeyRow(Base):
-    """An API key, of which only the hash is kept. Roles: reader, submitter, admin."""
-
-    __tablename__ = "alphagrad_api_keys"
-
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), unique=True)
-    role: Mapped[str] = mapped_column(String(16))
-    hash: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[float] = mapped_column(Float(53))

@@ -50,7 +50,8 @@ def list_studies(
 
     found = session.client.studies(name=name, state=state, task=task, limit=limit)
     studies = [study.data for study in found]
-    session.show(studies, lambda: display.studies_table(studies))
+    none = "no studies; `alphagrad submit FILE` makes one"
+    session.show(studies, lambda: display.studies_table(studies) if studies else none)
 
 
 @command(panel=STUDIES)

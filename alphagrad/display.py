@@ -43,7 +43,7 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             str(trial["number"]),
             trial["state"] if trial["feasible"] else f"{trial['state']} (infeasible)",
             values_of(trial),
-            *(Text(_short(trial["params"].get(name))) for name in names),
+            *(Text(short(trial["params"].get(name))) for name in names),
             _duration(trial),
             Text(trial["error"] or ""),
         )
@@ -55,7 +55,7 @@ def exploits_table(exploits: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("trial", "at step", "score", "from trial", "at step", "score", "with")
     for one in exploits:
         changed = [
-            f"{name} {_short(one['source_params'].get(name))} → {_short(value)}"
+            f"{name} {short(one['source_params'].get(name))} → {short(value)}"
             for name, value in one["new_params"].items()
             if value != one["source_params"].get(name)
         ]
@@ -103,10 +103,10 @@ def knobs_table(knobs: Iterable[Mapping[str, Any]]) -> Table:
         table.add_row(
             str(one["id"]),
             Text(one["layers"]),
-            _short(one["alpha"]),
+            short(one["alpha"]),
             {True: "pin", False: "unpin", None: ""}[one["pin"]],
             one["state"],
-            _short(one["step"]),
+            short(one["step"]),
             Text(one["reason"] or ""),
         )
     return table
@@ -159,7 +159,8 @@ def searched_params(study: Mapping[str, Any]) -> list[str]:
     return [name for name, value in study["spec"]["params"].items() if isinstance(value, dict)]
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A parameter's value in a few characters; nothing for ``None``."""
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 

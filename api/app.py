@@ -91,7 +91,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         return RedirectResponse("/dashboard", status_code=303)
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
-    app.router.default = Dashboard(dashboard_storage)
+    app.router.default = app.state.dashboard = Dashboard(dashboard_storage)
     # The last one added is the first that a request meets.
     app.add_middleware(Authorize, database=database)
     app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)

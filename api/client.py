@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar, cast
 from urllib.parse import quote
 
@@ -104,13 +105,16 @@ class ClientMethods(Generic[StudyT]):
         return found
 
     @iteration
-    def events(self, *, after: int | None = None) -> Items[EventData]:
+    def events(
+        self, *, after: int | None = None, on_open: Callable[[], None] | None = None
+    ) -> Items[EventData]:
         """What happens to all studies, without end; a broken connection is made again.
 
         Args:
             after: the id of the last event that is known; by default those from now on.
+            on_open: called when the stream is open: what happens from then on comes.
         """
-        yield from follow(self._server, "/v1/events", after=after)
+        yield from follow(self._server, "/v1/events", after=after, on_open=on_open)
 
     def _handle(self, data: Any) -> StudyT:
         make: Any = self._study

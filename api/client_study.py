@@ -185,9 +185,18 @@ class StudyMethods(Generic[StudyT, TrialT]):
         yield from self._server.download(f"{self._path}/export", params=params)
 
     @iteration
-    def events(self, *, after: int | None = None) -> Items[EventData]:
-        """What happens to it, from now on or after the event of that id, without end."""
-        yield from follow(self._server, f"{self._path}/events", after=after)
+    def events(
+        self, *, after: int | None = None, on_open: Callable[[], None] | None = None
+    ) -> Items[EventData]:
+        """What happens to it, without end; a broken connection is made again.
+
+        Args:
+            after: the id of the last event that is known; by default those from now on. With 0
+                come those of its whole life.
+            on_open: called when the stream is open: what happens from then on comes.
+        """
+        path = f"{self._path}/events"
+        yield from follow(self._server, path, after=after, on_open=on_open)
 
     @method
     def importance(

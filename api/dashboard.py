@@ -46,10 +46,10 @@ class Dashboard:
             # It would compress by itself and state the length of the uncompressed text.
             headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-            app = await run_in_threadpool(self._made) if self._app is None else self._app
+            app = await run_in_threadpool(self.make) if self._app is None else self._app
             await app({**scope, "root_path": "", "headers": headers}, receive, send)
 
-    def _made(self) -> ASGIApp:
+    def make(self) -> ASGIApp:
         """The application of the dashboard, made when it is first asked for.
 
         It imports scikit-learn, which takes longer than all else, and may never be asked for.

@@ -35,7 +35,11 @@ class InProcess(httpx.BaseTransport):
         """Let the application answer a request; an exception of its own is raised here."""
         answer = _Answer(self._portal, request)
         self._portal.start_task_soon(answer.run, self._app)
-        status, headers = answer.head.result()
+        try:
+            status, headers = answer.head.result()
+        except BaseException:
+            answer.close()
+            raise
         return httpx.Response(status, headers=headers, stream=answer)
 
     def close(self) -> None:

@@ -97,7 +97,10 @@ class _Answer(httpx.SyncByteStream):
 
     def close(self) -> None:
         """The reader wants no more."""
-        self._portal.call(self._leave)
+        try:
+            self._portal.call(self._leave)
+        except RuntimeError:  # the application was shut down before
+            self._pieces.close()
 
     async def _leave(self) -> None:
         self._gone.set()

@@ -9,12 +9,25 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import insights, login, studies, tasks, trial_data, trials
+from alphagrad.api import (
+    health,
+    insights,
+    knobs,
+    login,
+    prometheus,
+    studies,
+    tasks,
+    trial_data,
+    trials,
+)
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
+from alphagrad.api.idempotency import IdempotencyKeys
 from alphagrad.api.keys import KeyCheck
 from alphagrad.api.problems import install_problem_handlers
+from alphagrad.api.prometheus import Monitor
+from alphagrad.api.request_log import RequestLog
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.importance import Importances
@@ -52,6 +65,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
+    app.state.monitor = Monitor(database)
     app.state.importances = Importances(database)
     app.state.keys = KeyCheck(database, settings)
     app.state.sessions = Sessions(settings.home)
@@ -59,14 +73,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(knobs.router)
     app.include_router(trial_data.router)
     app.include_router(insights.router)
+    app.include_router(health.router)
+    app.include_router(prometheus.router)
     app.include_router(login.router)
-
-    @app.get("/healthz", tags=["health"])
-    def healthz() -> dict[str, str]:
-        """Whether the server answers; needs no key."""
-        return {"status": "ok"}
 
     @app.get("/", include_in_schema=False)
     def index() -> RedirectResponse:
@@ -75,6 +87,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
     app.router.default = Dashboard(dashboard_storage)
+    app.add_middleware(IdempotencyKeys, database=database)
     app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)
     app.add_middleware(AllowedHosts, names=settings.host_names)
+    app.add_middleware(RequestLog, monitor=app.state.monitor)
     return app

@@ -22,7 +22,7 @@ from alphagrad.api.problems import problem
 COOKIE = "alphagrad_session"
 SESSION_SECONDS = 30 * 24 * 3600
 SECRET_BYTES = 32
-OPEN_PATHS = ("/healthz", "/login")
+OPEN_PATHS = ("/healthz", "/readyz", "/login")
 READING = ("GET", "HEAD")
 
 

@@ -19,7 +19,9 @@ from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
     FieldError,
+    NoAnswerError,
     NoLogError,
+    PreconditionError,
     SpecError,
     StudyNotFoundError,
     TrialNotFoundError,
@@ -118,6 +120,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(ConflictError)
     def _conflict(request: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
+
+    @app.exception_handler(PreconditionError)
+    def _precondition(request: Request, error: PreconditionError) -> JSONResponse:
+        return problem(412, "precondition-failed", str(error))
+
+    @app.exception_handler(NoAnswerError)
+    def _no_answer(request: Request, error: NoAnswerError) -> JSONResponse:
+        return problem(504, "no-answer", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

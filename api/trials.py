@@ -1,4 +1,4 @@
-"""``/v1/studies/{name}/trials``: read trials, their α traces and metrics, turn the knob."""
+"""``/v1/studies/{name}/trials``: read trials, their α traces and metrics."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from alphagrad.api.deps import DatabaseDep
 from alphagrad.api.pages import Page, decode_token, encode_token
 from alphagrad.api.study_models import StudyOut
 from alphagrad.api.trial_models import (
-    AlphaPatch,
     AlphaTraceOut,
     AttemptOut,
     EnqueuedTrial,
-    KnobOut,
     LayerGlob,
     MetricName,
     MetricsOut,
     TrialOut,
 )
-from alphagrad.tuner import attempts, knobs, metrics, study_changes, study_store, traces
+from alphagrad.tuner import attempts, metrics, study_changes, study_store, traces
 
 router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
@@ -107,21 +105,3 @@ def read_metrics(
     """
     trial = study_store.get_trial(database, name, number)
     return MetricsOut.of(metrics.read_metrics(database, trial, names, max_steps))
-
-
-@router.patch("/{number}/alpha", status_code=202)
-def turn_knob(name: str, number: Number, patch: AlphaPatch, database: DatabaseDep) -> KnobOut:
-    """Change α of some layers in a running trial; ``GET …/knobs`` says when it was applied."""
-    trial = study_store.get_trial(database, name, number)
-    knob = knobs.request_knob(
-        database, trial, layers=patch.layers, alpha=patch.alpha, pin=patch.pin
-    )
-    return KnobOut.of(knob)
-
-
-@router.get("/{number}/knobs")
-def list_knobs(name: str, number: Number, database: DatabaseDep) -> Page[KnobOut]:
-    """The knob commands of a trial, oldest first."""
-    trial = study_store.get_trial(database, name, number)
-    rows = knobs.list_knobs(database, trial.id)
-    return Page(items=[KnobOut.of(row) for row in rows], next_page_token=None)

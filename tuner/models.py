@@ -90,6 +90,14 @@ class TrialRow(Base):
             postgresql_where=text("on_front"),
         ),
         Index("ix_alphagrad_trials_lease", "state", "lease_expires_at"),
+        Index(
+            "ix_alphagrad_trials_infeasible",
+            "study_id",
+            "number",
+            sqlite_where=text("feasible = 0"),
+            postgresql_where=text("NOT feasible"),
+        ),
+        Index("ix_alphagrad_trials_finished_at", "finished_at"),
     )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
@@ -210,6 +218,28 @@ class KnobRow(Base):
     answered_at: Mapped[float | None] = mapped_column(Float(53))
 
 
+class HistogramRow(Base):
+    """A question to a running trial: what its tanh receives. States: requested, answered, refused.
+
+    It stays for a minute, so that who asks the same meanwhile gets the same answer.
+    """
+
+    __tablename__ = "alphagrad_histograms"
+    __table_args__ = (
+        Index("ix_alphagrad_histograms_trial_state", "trial_id", "state"),
+        {"sqlite_autoincrement": True},  # a worker asks a trial only what is newer
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_trials.id", ondelete="CASCADE"))
+    layers: Mapped[str] = mapped_column(Text)
+    bins: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default="requested")
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    reason: Mapped[str | None] = mapped_column(Text)
+    requested_at: Mapped[float] = mapped_column(Float(53))
+
+
 class MemberRow(Base):
     """A member of a population as it was judged last."""
 
@@ -247,6 +277,42 @@ class ExploitRow(Base):
     source_params: Mapped[dict[str, Any]] = mapped_column(JSON)
     new_params: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class IdempotencyRow(Base):
+    """A request with an ``Idempotency-Key``: who holds it while it is executed, then its answer."""
+
+    __tablename__ = "alphagrad_idempotency"
+    __table_args__ = (Index("ix_alphagrad_idempotency_created_at", "created_at"),)
+
+    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """Whose key it is."""
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of method, path, query and body."""
+    holder: Mapped[str | None] = mapped_column(String(32))
+    """Who executes it; NULL once it is answered."""
+    held_until: Mapped[float | None] = mapped_column(Float(53))
+    """After this the holder is taken for dead."""
+    status: Mapped[int | None]
+    headers: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class WorkerRow(Base):
+    """A worker as it said itself, at each renewal of its leases."""
+
+    __tablename__ = "alphagrad_workers"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    engine: Mapped[str] = mapped_column(String(16))
+    slots: Mapped[int]
+    slots_used: Mapped[int]
+    gpus: Mapped[int]
+    gpus_used: Mapped[int]
+    seen_until: Mapped[float] = mapped_column(Float(53))
+    """After this it is taken for gone."""
 
 
 class ApiKeyRow(Base):

@@ -55,6 +55,9 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0004", "alphagrad_trials", "on_front", False),
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
+    ("0011", "alphagrad_histograms", None, []),
+    ("0011", "alphagrad_idempotency", None, []),
+    ("0011", "alphagrad_workers", None, []),
 ]
 
 # What each revision can hold that the one before could not.
@@ -80,6 +83,12 @@ ADDED: dict[str, list[str]] = {
            (1, 6, 1, 10, 0.25, '{"a": 1.5}', 5, 12, 0.5, '{"a": 2.5}', '{"a": 3}', 1e9)""",
     ],
     "0007": [],  # indexes
+    "0011": [
+        "INSERT INTO alphagrad_histograms VALUES (1, 5, '*', 60, 'requested', NULL, NULL, 1e9)",
+        """INSERT INTO alphagrad_idempotency VALUES
+           ('key:1', 'k', 'abc', NULL, NULL, 202, '[]', NULL, 1e9)""",
+        "INSERT INTO alphagrad_workers VALUES ('w', 'optuna', 2, 1, 0, 0, 1e9)",
+    ],
 }
 
 

@@ -22,7 +22,9 @@ from alphagrad.tuner.errors import (
     NoAnswerError,
     NoLogError,
     PreconditionError,
+    QuotaError,
     SpecError,
+    StaleFenceError,
     StudyNotFoundError,
     TrialNotFoundError,
     field_errors,
@@ -128,6 +130,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(NoAnswerError)
     def _no_answer(request: Request, error: NoAnswerError) -> JSONResponse:
         return problem(504, "no-answer", str(error))
+
+    @app.exception_handler(StaleFenceError)
+    def _stale(request: Request, error: StaleFenceError) -> JSONResponse:
+        return problem(409, "stale-fence", str(error))
+
+    @app.exception_handler(QuotaError)
+    def _quota(request: Request, error: QuotaError) -> JSONResponse:
+        return problem(409, "quota-exceeded", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

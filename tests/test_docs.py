@@ -22,6 +22,7 @@ from alphagrad.cli_data import db
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import StudySpec, parse_spec, task_names
 from alphagrad.tuner.advice import spec_warnings
+from alphagrad.tuner.events import KINDS
 from alphagrad.tuner.pruners import PrunerSpec
 from alphagrad.tuner.samplers import SamplerSpec
 from alphagrad.tuner.space import CategoricalDimension, FloatDimension, IntDimension
@@ -85,6 +86,13 @@ def test_routes_are_documented(tmp_path: Path) -> None:
     assert len(routes) > 20
     undocumented = [route for route in routes if f"| `{route}` |" not in page]
     assert undocumented == []
+
+
+def test_events_are_documented() -> None:
+    section = text("docs/events.md").partition("## Kinds")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    documented = {row[0].strip("| `"): tuple(re.findall(r"`(\w+)`", row[1])) for row in rows}
+    assert documented == KINDS
 
 
 def test_commands_are_documented() -> None:

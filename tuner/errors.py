@@ -79,6 +79,10 @@ class NoAnswerError(TunerError):
     """A running trial did not answer in time."""
 
 
+class QuotaError(TunerError):
+    """An API key has as much as it may have."""
+
+
 class StaleFenceError(TunerError):
     """A lease was lost: another worker has the trial, or it has ended."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
 from alphagrad.tuner.messages import HistogramAnswer, HistogramQuestion
-from alphagrad.tuner.models import HistogramRow, TrialRow
+from alphagrad.tuner.models import HistogramRow, StudyRow, TrialRow
 
 KEPT_SECONDS = 60.0
 
@@ -31,6 +31,11 @@ def ask(database: Database, trial: TrialRow, *, layers: str, bins: int) -> int:
         ConflictError: the trial is not running.
     """
     with database.write() as session:
+        if session.get_one(StudyRow, trial.study_id).spec.get("engine") == "remote":
+            raise ConflictError(
+                f"trial {trial.number} runs outside of the service and cannot be asked: the study's "
+                "engine is remote"
+            )
         state = session.scalar(
             select(TrialRow.state).where(TrialRow.id == trial.id).with_for_update()
         )

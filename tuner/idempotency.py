@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.models import IdempotencyRow
+from alphagrad.tuner.service_models import IdempotencyRow
 
 KEPT_SECONDS = 24 * 3600.0
 HOLD_SECONDS = 30.0

@@ -58,6 +58,8 @@ class StudyRow(Base):
     queue: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     """Parameters that the next new trials try, in their order."""
     optuna_study_id: Mapped[int | None]
+    owner: Mapped[str | None] = mapped_column(String(100))
+    """The name of the API key that submitted it; NULL from the command line on the database."""
     created_at: Mapped[float] = mapped_column(Float(53))
     started_at: Mapped[float | None] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
@@ -162,6 +164,12 @@ class AttemptRow(Base):
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     outcome: Mapped[str | None] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
+    samples: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Rows of its α trace that were stored, whether or not they were thinned out since."""
+    values: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Values of metrics that were stored."""
+    prune_reason: Mapped[str | None] = mapped_column(Text)
+    """Of an attempt over HTTP: why the pruner wants it stopped, by its latest report."""
 
 
 class TraceRow(Base):
@@ -279,49 +287,26 @@ class ExploitRow(Base):
     created_at: Mapped[float] = mapped_column(Float(53))
 
 
-class IdempotencyRow(Base):
-    """A request with an ``Idempotency-Key``: who holds it while it is executed, then its answer."""
+class EventRow(Base):
+    """Something that happened. It outlives its study, so it holds names, not row ids."""
 
-    __tablename__ = "alphagrad_idempotency"
-    __table_args__ = (Index("ix_alphagrad_idempotency_created_at", "created_at"),)
-
-    scope: Mapped[str] = mapped_column(String(80), primary_key=True)
-    """Whose key it is."""
-    key: Mapped[str] = mapped_column(String(255), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of method, path, query and body."""
-    holder: Mapped[str | None] = mapped_column(String(32))
-    """Who executes it; NULL once it is answered."""
-    held_until: Mapped[float | None] = mapped_column(Float(53))
-    """After this the holder is taken for dead."""
-    status: Mapped[int | None]
-    headers: Mapped[list[list[str]] | None] = mapped_column(JSON(none_as_null=True))
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
-    created_at: Mapped[float] = mapped_column(Float(53))
-
-
-class WorkerRow(Base):
-    """A worker as it said itself, at each renewal of its leases."""
-
-    __tablename__ = "alphagrad_workers"
-
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    engine: Mapped[str] = mapped_column(String(16))
-    slots: Mapped[int]
-    slots_used: Mapped[int]
-    gpus: Mapped[int]
-    gpus_used: Mapped[int]
-    seen_until: Mapped[float] = mapped_column(Float(53))
-    """After this it is taken for gone."""
-
-
-class ApiKeyRow(Base):
-    """An API key, of which only the hash is kept. Roles: reader, submitter, admin."""
-
-    __tablename__ = "alphagrad_api_keys"
+    __tablename__ = "alphagrad_events"
+    __table_args__ = (
+        Index("ix_alphagrad_events_study", "study", "id"),
+        Index(
+            "ix_alphagrad_events_progress",
+            "id",
+            sqlite_where=text("kind = 'trial.progress'"),
+            postgresql_where=text("kind = 'trial.progress'"),
+        ),
+        # An id is never given twice, not even when the last rows were deleted.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), unique=True)
-    role: Mapped[str] = mapped_column(String(16))
-    hash: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[float] = mapped_column(Float(53))
+    kind: Mapped[str] = mapped_column(String(32))
+    study: Mapped[str] = mapped_column(String(100))
+    trial: Mapped[int | None]
+    """The trial's number."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[float] = mapped_column(Float(53))

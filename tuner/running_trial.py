@@ -36,7 +36,8 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.progress import Progress
+from alphagrad.tuner.pruners import Saturation, pruned_by
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
@@ -98,6 +99,7 @@ class RunningTrial:
         # What an earlier attempt sampled is in SQL, and is read with this one's first samples.
         self._has_earlier_samples = claimed.trial.attempt > 1
         self._last_step: int | None = None
+        self.progress = Progress()
         self._checkpoints = Path(request.checkpoint_dir)
         self._last_knob = self._last_question = 0
         self._unhandled: FromTrial | None = None
@@ -196,10 +198,12 @@ class RunningTrial:
                     self._saturation.window.names = message.names
             case Trace():
                 self._trace(message)
+                self.progress.sampled(message)
             case Metrics():
                 metrics.append_metrics(
                     self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
+                self.progress.recorded(message)
             case KnobAnswer():
                 knobs.record_answer(self._database, message, trial_id=self.id, fence=self.fence)
             case HistogramAnswer():
@@ -239,9 +243,8 @@ class RunningTrial:
             lease=(self.id, self.fence),
         )
         self._last_report, self._last_step = report.value, report.step
-        pruner = self._spec.pruner
-        judge = getattr(pruner, "value_pruner", None) or pruner
-        reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
+        self.progress.reported(report)
+        reason = pruned_by(self._spec.pruner, step=report.step) if prune else None
         if self._saturation is not None and not prune:
             try:
                 reason = self._saturation.reason()

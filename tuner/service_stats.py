@@ -10,7 +10,8 @@ from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TraceRow, TrialRow, WorkerRow
+from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TraceRow, TrialRow
+from alphagrad.tuner.service_models import WorkerRow
 
 MOST_TRIALS = 50
 """Of so many running trials α and saturation are given, those that started last."""

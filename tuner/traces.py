@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import attempts, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Trace
 from alphagrad.tuner.models import TraceRow, TrialRow
@@ -53,38 +53,39 @@ def record_layers(database: Database, *, trial_id: int, fence: int, names: list[
 def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace) -> None:
     """Store samples; what an earlier attempt stored from the same steps on is replaced.
 
+    Those that the attempt has stored already are left out.
+
     Raises:
+        ConflictError: samples are missing between those stored and these.
         StaleFenceError: the lease was lost.
     """
 
     def attempt(session: Session) -> None:
-        leases.held(session, trial_id, fence)
-        known = session.scalar(
-            select(TraceRow.id)
-            .where(TraceRow.trial_id == trial_id, TraceRow.fence == fence)
-            .limit(1)
+        trial = leases.held(session, trial_id, fence)
+        new_from = attempts.unstored(
+            session, trial, "samples", first=trace.first, count=len(trace.steps)
         )
-        if known is None:
+        if trace.first + new_from == 0:
             session.execute(
                 delete(TraceRow).where(
                     TraceRow.trial_id == trial_id, TraceRow.step >= trace.steps[0]
                 )
             )
-        session.execute(
-            insert(TraceRow),
-            [
-                {
-                    "trial_id": trial_id,
-                    "fence": fence,
-                    "step": step,
-                    "alpha": alpha.tobytes(),
-                    "saturation": saturation.tobytes(),
-                }
-                for step, alpha, saturation in zip(
-                    trace.steps, trace.alpha, trace.saturation, strict=True
-                )
-            ],
-        )
+        rows = [
+            {
+                "trial_id": trial_id,
+                "fence": fence,
+                "step": step,
+                "alpha": alpha.tobytes(),
+                "saturation": saturation.tobytes(),
+            }
+            for step, alpha, saturation in zip(
+                trace.steps, trace.alpha, trace.saturation, strict=True
+            )
+        ][new_from:]
+        if not rows:
+            return
+        session.execute(insert(TraceRow), rows)
         _halve(session, trial_id)
 
     database.retry(attempt)
@@ -104,19 +105,19 @@ def _halve(session: Session, trial_id: int) -> None:
 
 
 def latest_saturation(
-    database: Database, trial_id: int, *, before: int, limit: int
+    database: Database, trial_id: int, *, before: int | None = None, limit: int
 ) -> tuple[list[int], list[NDArray[np.float32]]]:
-    """The last samples of a trial before a step: their steps, and the saturation by layer.
+    """The last samples of a trial, or of those before a step: steps, and saturation by layer.
 
     Args:
         database: the database.
         trial_id: our row's id.
-        before: the first step that is not wanted.
+        before: the first step that is not wanted, if there is one.
         limit: at most so many.
     """
-    query = select(TraceRow.step, TraceRow.saturation).where(
-        TraceRow.trial_id == trial_id, TraceRow.step < before
-    )
+    query = select(TraceRow.step, TraceRow.saturation).where(TraceRow.trial_id == trial_id)
+    if before is not None:
+        query = query.where(TraceRow.step < before)
     with database.read() as session:
         rows = session.execute(query.order_by(TraceRow.id.desc()).limit(limit)).all()[::-1]
     saturation = [np.frombuffer(row.saturation, dtype=np.float32) for row in rows]

@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.models import WorkerRow
+from alphagrad.tuner.service_models import WorkerRow
 
 RENEWALS = 3
 """A worker that has not renewed its leases so often in a row is forgotten."""

@@ -22,7 +22,8 @@ from starlette.routing import Route
 from alphagrad.api.idempotency import IdempotencyKeys
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.idempotency import forget_old
-from alphagrad.tuner.models import IdempotencyRow, StudyRow
+from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.service_models import IdempotencyRow
 
 
 def body_of(name: str) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from sqlalchemy import delete, select
 from alphagrad.api import prometheus
 from alphagrad.tuner import results
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.models import StudyRow, TrialRow, WorkerRow
+from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.service_models import WorkerRow
 from alphagrad.tuner.service_stats import FinishedTrials, service_stats
 from alphagrad.tuner.spec import parse_spec
 from alphagrad.tuner.study_store import create_study

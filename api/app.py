@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
 from alphagrad.api import (
+    comparison,
     events,
     health,
     insights,
@@ -30,6 +31,7 @@ from alphagrad.api.event_hub import EventHub
 from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.idempotency import IdempotencyKeys
 from alphagrad.api.keys import KeyRing
+from alphagrad.api.openapi import describe, operation_id
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.prometheus import Monitor
 from alphagrad.api.request_log import RequestLog
@@ -73,7 +75,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     # The interactive docs load their scripts from another host, so they are left out.
     app = FastAPI(
-        title="AlphaGrad", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="AlphaGrad",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings = settings
     app.state.database = database
@@ -90,6 +97,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(comparison.router)
     app.include_router(knobs.router)
     app.include_router(trial_data.router)
     app.include_router(insights.router)
@@ -105,6 +113,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         return RedirectResponse("/dashboard", status_code=303)
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
+    app.openapi = describe(app)  # type: ignore[method-assign]
     app.router.default = Dashboard(dashboard_storage)
     # The last one added is the first that a request meets.
     app.add_middleware(IdempotencyKeys, database=database)

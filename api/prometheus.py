@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Histogram
@@ -148,7 +149,18 @@ def _by_label(name: str, text: str, label: str, values: dict[str, int]) -> Gauge
     return family
 
 
-@router.get("/metrics", response_class=Response)
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The metrics",
+        "content": {
+            kind: {"schema": {"type": "string"}}
+            for kind in ("text/plain", "application/openmetrics-text")
+        },
+    }
+}
+
+
+@router.get("/metrics", response_class=Response, responses=_TEXT)
 def read_service_metrics(request: Request) -> Response:
     """The service's state and the API's latency, in Prometheus' text format or OpenMetrics."""
     monitor: Monitor = request.app.state.monitor

@@ -18,7 +18,7 @@ from alphagrad.api.trial_models import (
     MetricsOut,
     TrialOut,
 )
-from alphagrad.tuner import attempts, metrics, study_changes, study_store, traces
+from alphagrad.tuner import attempts, lists, metrics, study_changes, study_store, traces
 
 router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
@@ -33,11 +33,14 @@ def list_trials(
     database: DatabaseDep,
     page_token: str | None = None,
     page_size: Annotated[int, Query(ge=1, le=500)] = 100,
-    state: TrialState | None = None,
+    state: Annotated[list[TrialState] | None, Query(description="one of these")] = None,
+    feasible: bool | None = None,
 ) -> Page[TrialOut]:
-    """A study's trials by number, all or those in one state."""
+    """A study's trials by number, all or those that match."""
     after = decode_token(page_token, default=-1)
-    rows = study_store.list_trials(database, name, after=after, limit=page_size + 1, state=state)
+    rows = lists.find_trials(
+        database, name, after=after, limit=page_size + 1, states=state, feasible=feasible
+    )
     more = len(rows) > page_size
     items = [TrialOut.of(row) for row in rows[:page_size]]
     return Page(items=items, next_page_token=encode_token(items[-1].number) if more else None)

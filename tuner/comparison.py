@@ -1,14 +1,16 @@
-"""Studies side by side: the best value so far, by trial and by time."""
+"""Studies side by side: how the best value of each grew, by trial and by time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
 
 from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.models import TrialRow
+from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.study_store import StudyStatus, by_name, status_of
 
 
@@ -17,25 +19,29 @@ class Curve:
     """How a study's best value grew: a point where it changed, and one at the last trial.
 
     Attributes:
-        numbers: of trials, rising.
-        values: the best value up to each.
-        seconds: from the study's start to the ends of trials, rising.
-        values_by_time: the best value up to each.
+        at: numbers of trials, or seconds from the study's start to their ends; rising.
+        best: the best value up to there.
     """
 
-    numbers: list[int]
-    values: list[float]
-    seconds: list[float]
-    values_by_time: list[float]
+    at: list[float]
+    best: list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One study of a comparison."""
+    """One study of a comparison.
+
+    Attributes:
+        status: the study.
+        best: its best trial; ``None`` with several objectives.
+        by_trial: the best value by the trial's number; empty with several objectives.
+        by_time: the best value by the time of the trial's end; likewise.
+    """
 
     status: StudyStatus
     best: TrialRow | None
-    curve: Curve
+    by_trial: Curve
+    by_time: Curve
 
 
 def compare(database: Database, study: str) -> Compared:
@@ -47,43 +53,44 @@ def compare(database: Database, study: str) -> Compared:
     with database.read() as session:
         row = by_name(session, study)
         status = status_of(session, row)
+        if row.spec.get("directions"):
+            none = Curve(at=[], best=[])
+            return Compared(status=status, best=None, by_trial=none, by_time=none)
         best = best_trials(session, row)
-        several = bool(row.spec.get("directions"))
-        maximize = row.spec.get("direction") == "maximize"
-        columns = select(TrialRow.number, TrialRow.value, TrialRow.finished_at).where(
-            TrialRow.study_id == row.id, TrialRow.state == "COMPLETE", TrialRow.feasible
+        begun = row.started_at or row.created_at
+        return Compared(
+            status=status,
+            best=best[0] if best else None,
+            by_trial=_curve(session, row, TrialRow.number),
+            by_time=_curve(session, row, TrialRow.finished_at - begun),
         )
-        found: list[tuple[int, float, float]] = []
-        if not several:
-            found = [
-                (number or 0, value, (ended or 0.0) - (row.started_at or row.created_at))
-                for number, value, ended in session.execute(columns.order_by(TrialRow.number))
-                if value is not None
-            ]
-    by_number = _best_so_far([(number, value) for number, value, _ in found], maximize=maximize)
-    by_time = _best_so_far(
-        sorted((seconds, value) for _, value, seconds in found), maximize=maximize
-    )
-    return Compared(
-        status=status,
-        best=best[0] if best and not several else None,
-        curve=Curve(
-            numbers=[int(number) for number, _ in by_number],
-            values=[value for _, value in by_number],
-            seconds=[seconds for seconds, _ in by_time],
-            values_by_time=[value for _, value in by_time],
-        ),
-    )
 
 
-def _best_so_far(
-    points: list[tuple[int, float]] | list[tuple[float, float]], *, maximize: bool
-) -> list[tuple[float, float]]:
-    """The points where the best value changes, and the last one with the best value at it."""
-    steps: list[tuple[float, float]] = []
-    for at, value in points:
-        if not steps or (value > steps[-1][1] if maximize else value < steps[-1][1]):
-            steps.append((at, value))
-    if points and steps[-1][0] != points[-1][0]:
-        steps.append((points[-1][0], steps[-1][1]))
-    return steps
+def _curve(session: Session, study: StudyRow, place: Any) -> Curve:
+    """Only the rows where the best value changes leave the database, which are few."""
+    maximize = study.spec["direction"] == "maximize"
+    wanted: list[ColumnElement[bool]] = [
+        TrialRow.study_id == study.id,
+        TrialRow.state == "COMPLETE",
+        and_(TrialRow.feasible),
+        TrialRow.value.is_not(None),
+    ]
+    best_of = func.max if maximize else func.min
+    before = best_of(TrialRow.value).over(order_by=(place, TrialRow.id), rows=(None, -1))
+    rows = (
+        select(place.label("at"), TrialRow.value.label("value"), before.label("before"))
+        .where(*wanted)
+        .subquery()
+    )
+    is_better = rows.c.value > rows.c.before if maximize else rows.c.value < rows.c.before
+    points = session.execute(
+        select(rows.c.at, rows.c.value)
+        .where(rows.c.before.is_(None) | is_better)
+        .order_by(rows.c.at)
+    ).all()
+    at, best = [float(row.at) for row in points], [float(row.value) for row in points]
+    last = session.scalar(select(func.max(place)).where(*wanted))
+    if at and last is not None and last > at[-1]:
+        at.append(float(last))
+        best.append(best[-1])
+    return Curve(at=at, best=best)

@@ -33,8 +33,8 @@ def ask(database: Database, trial: TrialRow, *, layers: str, bins: int) -> int:
     with database.write() as session:
         if session.get_one(StudyRow, trial.study_id).spec.get("engine") == "remote":
             raise ConflictError(
-                f"trial {trial.number} runs outside of the service and cannot be asked: the study's "
-                "engine is remote"
+                f"trial {trial.number} runs outside of the service and cannot be asked: its "
+                "study's engine is remote"
             )
         state = session.scalar(
             select(TrialRow.state).where(TrialRow.id == trial.id).with_for_update()

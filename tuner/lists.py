@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database
@@ -18,7 +18,7 @@ Order = Literal["oldest", "newest"]
 def find_studies(
     database: Database,
     *,
-    after: int | None = None,
+    after: int,
     limit: int = 100,
     order: Order = "oldest",
     states: Collection[str] | None = None,
@@ -29,16 +29,16 @@ def find_studies(
 
     Args:
         database: the database.
-        after: start behind the study with this row id.
+        after: start behind the study with this row id, in the list's order.
         limit: at most so many.
         order: the oldest first, or the newest.
         states: only studies in one of these states.
         task: only studies of this task.
         name: only studies whose name matches this glob: ``*`` is any text, ``?`` one character.
     """
-    query = select(StudyRow)
-    if after is not None:
-        query = query.where(StudyRow.id > after if order == "oldest" else StudyRow.id < after)
+    query = select(StudyRow).where(
+        StudyRow.id > after if order == "oldest" else StudyRow.id < after
+    )
     if states is not None:
         query = query.where(StudyRow.state.in_(states))
     if task is not None:
@@ -75,9 +75,10 @@ def find_trials(
     """
     with database.read() as session:
         row = by_name(session, study)
-        wanted = [TrialRow.study_id == row.id, TrialRow.number > after]
+        wanted: list[ColumnElement[bool]] = [TrialRow.study_id == row.id, TrialRow.number > after]
         if feasible is not None:
-            wanted.append(TrialRow.feasible.is_(feasible))
+            # As the partial index has it.
+            wanted.append(~TrialRow.feasible if not feasible else and_(TrialRow.feasible))
         if states is None:
             return _trials(session, wanted, limit)
         # Each state's trials are in order along an index; all of several states' are not.

@@ -80,7 +80,7 @@ def test_a_refusal_comes_again_too(api: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("sent", ["", "x" * 256, "a b", "ü".encode().decode("latin-1")])
 def test_a_key_is_visible_characters(api: httpx.Client, name: str, sent: str) -> None:
-    headers = [("Idempotency-Key", sent.encode("latin-1"))]
+    headers = {b"Idempotency-Key": sent.encode("latin-1")}
     answer = api.post("/v1/studies", json=body_of(name), headers=headers)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"

@@ -37,8 +37,6 @@ _STUDY: dict[str, Any] = {
     "versions": {"python": "3.11.9", "torch": "2.13.0"},
     "n_trials": 20,
     "trials": {"COMPLETE": 4, "RUNNING": 1, "QUEUED": 15},
-    "best": _TRIAL,
-    "best_trials": [_TRIAL],
     "eta_seconds": 105.0,
     "created_at": "2026-11-27T08:59:59Z",
     "started_at": "2026-11-27T09:00:00Z",
@@ -97,7 +95,7 @@ EXAMPLES: dict[str, Any] = {
     "StudyOut": _STUDY,
     "StudyPatch": {"n_trials": 40, "parallelism": 2},
     "StudySpec": _SPEC,
-    "SubmittedStudy": _STUDY | {"warnings": []},
+    "SubmittedStudy": _STUDY,
     "TrialOut": _TRIAL,
 }
 
@@ -128,7 +126,8 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], *, name: str = "") 
         name: of the model, if it has one: what is written by hand is taken.
     """
     if name in EXAMPLES:
-        return EXAMPLES[name]
+        # What is not written by hand, and must be there, is made.
+        return _of_type(schema, schemas) | EXAMPLES[name]
     if "$ref" in schema:
         inner = schema["$ref"].rpartition("/")[2]
         return example(schemas[inner], schemas, name=inner)

@@ -70,7 +70,7 @@ class RequestLog:
                 self._note(scope, status or 500, time.perf_counter() - started, streams=streams)
 
     def _note(self, scope: Scope, status: int, seconds: float, *, streams: bool) -> None:
-        route = getattr(scope.get("route"), "path", None) or "other"
+        route = getattr(scope.get("route"), "path_format", None) or "other"
         method = scope["method"] if scope["method"] in OWN_WORDS else "other"
         if not streams:  # which are as long as who listens likes
             self._monitor.requests.labels(method, route, str(status)).observe(seconds)

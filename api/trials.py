@@ -52,7 +52,7 @@ def enqueue_trial(name: str, enqueued: EnqueuedTrial, database: DatabaseDep) -> 
     return StudyOut.of(study_changes.enqueue_trial(database, name, enqueued.params))
 
 
-@router.get("/{number}")
+@router.get("/{number:int}")
 def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
     """One trial."""
     return TrialOut.of(study_store.get_trial(database, name, number))

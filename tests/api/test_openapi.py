@@ -110,3 +110,21 @@ def test_every_parameter_is_documented(operations: dict[str, dict[str, Any]]) ->
         if not re.search(rf"[`?&]{name}\b", page, flags=re.IGNORECASE)
     ]
     assert undocumented == []
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/studies", "GET, POST"),
+        ("/v1/studies/bar", "DELETE, GET, PATCH"),
+        ("/v1/studies/bar:pause", "POST"),
+        ("/v1/studies/bar/trials/0", "GET"),
+        ("/v1/studies/bar/trials/0/alpha", "GET, PATCH"),
+        ("/v1/studies/bar/trials/0:tell", "POST"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(api: httpx.Client, path: str, allowed: str) -> None:
+    answer = api.put(path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allowed
+    assert answer.json()["type"] == "urn:alphagrad:problem:method-not-allowed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -94,6 +94,30 @@ def importance_table(importance: Mapping[str, Any]) -> Table:
     for name, share in importance["importances"].items():
         table.add_row(Text(name), f"{share:.3f}", "█" * round(20 * share))
     return table
+
+
+def compared_table(studies: Sequence[Mapping[str, Any]]) -> Table:
+    """A table with a column for each study: how it stands, its best trial, when that was found."""
+    table = Table("", *(escape(study["name"]) for study in studies))
+    names = dict.fromkeys(name for study in studies for name in study["params"])
+    rows = {
+        "state": [study["state"] for study in studies],
+        "task": [study["task"] for study in studies],
+        "finished": [str(finished_trials(study)) for study in studies],
+        "best": ["" if study["best"] is None else values_of(study["best"]) for study in studies],
+        "found by trial": [_found(study["by_trial"]) for study in studies],
+        "found after": [_found(study["by_time"], unit=" s") for study in studies],
+    } | {name: [short(study["params"].get(name)) for study in studies] for name in names}
+    for label, cells in rows.items():
+        table.add_row(Text(label), *map(Text, cells))
+    return table
+
+
+def _found(curve: Mapping[str, Any], *, unit: str = "") -> str:
+    """Where the best value of a curve came first."""
+    if not curve["best"]:
+        return ""
+    return f"{curve['at'][curve['best'].index(curve['best'][-1])]:g}{unit}"
 
 
 def knobs_table(knobs: Iterable[Mapping[str, Any]]) -> Table:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
-from alphagrad.api.client_answers import EventData, StudyState, TaskData
+from alphagrad.api.client_answers import ComparedData, EventData, StudyState, TaskData
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.client_events import follow
 from alphagrad.api.client_runners import AwaitingRunner, BlockingRunner
@@ -70,19 +70,20 @@ class ClientMethods(Generic[StudyT]):
         name: str | None = None,
         state: StudyState | None = None,
         task: str | None = None,
+        order: Literal["oldest", "newest"] = "oldest",
         limit: int | None = None,
     ) -> Items[StudyT]:
-        """The studies, oldest first.
+        """The studies that match, in the order of submission.
 
         Args:
             name: only those whose name this glob matches.
             state: only those in this state.
             task: only those of this task.
+            order: which of them come first.
             limit: at most so many.
         """
-        yield from self._server.listed(
-            "/v1/studies", self._handle, limit=limit, name=name, state=state, task=task
-        )
+        matching = {"name": name, "state": state, "task": task, "order": order}
+        yield from self._server.listed("/v1/studies", self._handle, limit=limit, **matching)
 
     @iteration
     def tasks(self) -> Items[TaskData]:
@@ -97,12 +98,11 @@ class ClientMethods(Generic[StudyT]):
         return task
 
     @method
-    def compare(self, *names: str) -> Steps[dict[str, Any]]:
-        """Several studies side by side."""
-        found: dict[str, Any] = yield from self._server.call(
-            "GET", "/v1/compare", params={"study": list(names)}
-        )
-        return found
+    def compare(self, *names: str) -> Steps[list[ComparedData]]:
+        """Up to eight studies side by side: the best of each, and how it was come to."""
+        found = yield from self._server.call("GET", "/v1/compare", params={"study": list(names)})
+        compared: list[ComparedData] = found["studies"]
+        return compared
 
     @iteration
     def events(

@@ -152,6 +152,36 @@ class ImportanceData(TypedDict):
     used_trials: int
 
 
+class HistogramData(TypedDict):
+    """How the magnitudes |α·g̃| of each layer are distributed at a step."""
+
+    step: int
+    edges: list[float]
+    counts: dict[str, list[int]]
+    zeros: dict[str, int]
+
+
+class CurveData(TypedDict):
+    """The best value so far: a point where it changed, and one at the last trial."""
+
+    at: list[float]
+    best: list[float]
+
+
+class ComparedData(TypedDict):
+    """A study beside others."""
+
+    name: str
+    state: StudyState
+    task: str
+    objectives: list[str]
+    trials: dict[str, int]
+    best: TrialData | None
+    params: dict[str, Any]
+    by_trial: CurveData
+    by_time: CurveData
+
+
 class LogData(TypedDict):
     """A part of a trial's log."""
 

@@ -117,6 +117,20 @@ def test_a_study_is_steered(client: Client, name: str) -> None:
         study.refresh()
 
 
+def test_studies_are_cloned_and_compared(client: Client, ended: Study, name: str) -> None:
+    clone = ended.clone(name, warm_start=True, n_trials=3, seed=5)
+    assert (clone.name, clone.data["n_trials"]) == (name, 3)
+    assert clone.data["spec"]["warm_start"] == [ended.name]
+    assert clone.data["spec"]["params"] == ended.data["spec"]["params"]
+    clone.cancel()
+    compared = client.compare(ended.name, name)
+    assert [one["name"] for one in compared] == [ended.name, name]
+    assert compared[0]["best"] == ended.data["best"]
+    assert [study.name for study in client.studies(name=f"{name}*")] == [name]
+    assert next(client.studies(order="newest")).name == name
+    assert ended.name not in [study.name for study in client.studies(state="RUNNING")]
+
+
 def test_a_spec_may_be_a_file(client: Client, name: str, tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(f'name = "{name}"\ntask = "digits"\nn_trials = 1\npriority = -9\n')
@@ -145,11 +159,16 @@ def test_the_knob_says_at_which_step_it_was_applied(running: Trial) -> None:
     assert seen == {50.0}
     assert set(columns[f"alpha/{layers[1]}"]) == {20.0}
     assert min(columns["step"]) >= command["step"]
+    counts = running.histogram(layers=layers[0], bins=8)["counts"]
+    assert {name: len(bins) for name, bins in counts.items()} == {layers[0]: 8}
     only = running.alpha(layers=layers[1], before_step=command["step"])
     assert set(only["layer"]) == {layers[1]}
     with pytest.raises(ApiError, match="no layer matches") as refused:
         running.set_alpha(50, layers="nothing.*")
     assert refused.value.kind == "knob-rejected"
+    with pytest.raises(ApiError) as late:
+        running.set_alpha(60, only_after=command["id"])
+    assert late.value.status == 412
     assert running.set_alpha(pin=False, wait=False)["state"] == "requested"
 
 

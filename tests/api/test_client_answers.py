@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from alphagrad.api import (
     client_answers,
+    comparison,
     insight_models,
+    knob_models,
     study_models,
     tasks,
     trial_data,
@@ -27,6 +29,9 @@ PAIRS: list[tuple[type, type[BaseModel]]] = [
     (client_answers.KnobData, trial_models.KnobOut),
     (client_answers.TaskData, tasks.TaskOut),
     (client_answers.ImportanceData, insight_models.ImportanceOut),
+    (client_answers.ComparedData, comparison.ComparedStudy),
+    (client_answers.CurveData, comparison.CurveOut),
+    (client_answers.HistogramData, knob_models.HistogramOut),
     (client_answers.LogData, trial_data.LogOut),
     (client_answers.CheckpointData, trial_data.CheckpointOut),
 ]

@@ -18,7 +18,13 @@ def single_keys() -> Iterator[Callable[[float], str]]:
     import time
 
     if not sys.stdin.isatty():
-        yield lambda wait: time.sleep(wait) or ""
+
+
+        def nothing(wait: float) -> str:
+            time.sleep(wait)
+            return ""
+
+        yield nothing
         return
     import termios
     import tty

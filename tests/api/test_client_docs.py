@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,8 @@ def test_arguments_are_documented() -> None:
             shared = next((vars(k)[name] for k in kind.__mro__ if name in vars(k)), None)
             if not isinstance(shared, method | iteration):
                 continue
-            code = shared.__wrapped__.__code__  # type: ignore[attr-defined]
+            steps: Any = shared.steps if isinstance(shared, method) else shared.items
+            code = steps.__code__
             (row,) = [row for row in rows if f"`{word}.{name}(" in row]
             for argument in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]:
                 assert f"{argument}=" in row, (name, argument)

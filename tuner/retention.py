@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner import events
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
+from alphagrad.tuner.idempotency import forget_old
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import TRIALS
 from alphagrad.tuner.settings import TunerSettings
@@ -87,6 +88,7 @@ def prune(
     Returns:
         How much was removed.
     """
+    forget_old(database)
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
     rows = events.trim(database, older_than_days=events.EVENT_DAYS)

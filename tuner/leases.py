@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import attempts, best_trials, events, queueing
@@ -48,6 +48,7 @@ def claim(
     study: str | None = None,
     engine: str = "optuna",
     room: Room | None = None,
+    quota: int | None = None,
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -62,48 +63,55 @@ def claim(
         study: claim from this study alone.
         engine: claim from studies of this engine alone.
         room: claim what fits into it; by default whatever comes next.
+        quota: how many trials of one API key run at a time, where the key has no quota of its own.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
     for study_id in queueing.candidates(
-        database, tasks=tasks, study=study, engine=engine, room=room
+        database, tasks=tasks, study=study, engine=engine, room=room, quota=quota
     ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)
             row = session.get_one(StudyRow, study_id, with_for_update=True)
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            claimable = row.state in CLAIMABLE_STUDY
+            trial = queueing.next_trial(session, row, quota=quota) if claimable else None
             if trial is None:
                 continue  # another worker was faster
-            now = session.scalar(select(db_now()))
-            assert now is not None
-            trial.state = "RUNNING"
-            trial.worker = worker
-            trial.fence += 1
-            trial.attempt += 1
-            trial.lease_expires_at = now + lease_seconds
-            trial.not_before = None
-            trial.started_at = trial.started_at or now
-            if row.state != "RUNNING":
-                events.emit(
-                    session, "study.changed", study_id=row.id, state="RUNNING", finished=False
-                )
-            row.state = "RUNNING"
-            row.started_at = row.started_at or now
-            session.flush()
-            attempts.begin(session, trial, worker=worker, now=now)
-            if trial.number is not None:  # else it has no parameters yet: see record_ask
-                events.emit(
-                    session,
-                    "trial.started",
-                    study_id=row.id,
-                    trial_id=trial.id,
-                    attempt=trial.attempt,
-                    params=trial.params,
-                )
-            return Claim(trial=trial, study=row)
+            return take(session, row, trial, worker=worker, lease_seconds=lease_seconds)
     return None
+
+
+def take(
+    session: Session, study: StudyRow, trial: TrialRow, *, worker: str, lease_seconds: float
+) -> Claim:
+    """Begin an attempt at a trial, in a transaction of the caller's that has locked both rows."""
+    now = session.scalar(select(db_now()))
+    assert now is not None
+    trial.state = "RUNNING"
+    trial.worker = worker
+    trial.fence += 1
+    trial.attempt += 1
+    trial.lease_expires_at = now + lease_seconds
+    trial.not_before = None
+    trial.started_at = trial.started_at or now
+    if study.state != "RUNNING":
+        events.emit(session, "study.changed", study_id=study.id, state="RUNNING", finished=False)
+    study.state = "RUNNING"
+    study.started_at = study.started_at or now
+    session.flush()
+    attempts.begin(session, trial, worker=worker, now=now)
+    if trial.number is not None:  # else it has no parameters yet: see record_ask
+        events.emit(
+            session,
+            "trial.started",
+            study_id=study.id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            params=trial.params,
+        )
+    return Claim(trial=trial, study=study)
 
 
 def renew(
@@ -138,11 +146,17 @@ def renew(
     return database.retry(attempt)
 
 
-def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> int:
+def reap(
+    database: Database, *, remote: bool = False, only_if: Callable[[], bool] = lambda: True
+) -> int:
     """Free the trials whose lease ran out, for another attempt.
+
+    Leases of engine ``remote`` are renewed through a server, so a worker knows nothing of their
+    holders: while no server answers, nobody may be taken for dead.
 
     Args:
         database: the database.
+        remote: free trials of engine ``remote``, and no others; by default all others.
         only_if: asked when the database has let us write; if it says no, nothing is freed.
 
     Returns:
@@ -155,7 +169,13 @@ def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> i
             return 0
         expired = session.scalars(
             select(TrialRow)
-            .where(TrialRow.state == "RUNNING", TrialRow.lease_expires_at < db_now())
+            .where(
+                TrialRow.state == "RUNNING",
+                TrialRow.lease_expires_at < db_now(),
+                TrialRow.study_id.in_(remote_studies())
+                if remote
+                else TrialRow.study_id.not_in(remote_studies()),
+            )
             .with_for_update(skip_locked=True)
         ).all()
         for trial in expired:
@@ -163,6 +183,13 @@ def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> i
         return len(expired)
 
     return database.retry(attempt)
+
+
+def remote_studies() -> Select[int]:
+    """Row ids of the unended studies whose trials are run by whoever asks over HTTP."""
+    return select(StudyRow.id).where(
+        StudyRow.spec["engine"].as_string() == "remote", StudyRow.finished_at.is_(None)
+    )
 
 
 def lose(database: Database, *, trial_id: int, fence: int, error: str) -> None:

@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner import warm_start
@@ -221,10 +221,52 @@ class OptunaStorage:
             StaleFenceError: the lease was lost, or the trial has ended.
         """
         with self._reports.begin() as connection:
-            if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
-                raise StaleFenceError(
-                    f"trial {optuna_trial_id}: the lease is lost, or it has ended"
-                )
+            self._write_report(connection, optuna_trial_id, step, value, lease)
+        return self._judge(study, optuna_trial_id, step, value)
+
+    @_database_errors
+    def report_all(
+        self,
+        study: optuna.Study,
+        optuna_trial_id: int,
+        reports: Sequence[tuple[int, float]],
+        *,
+        lease: tuple[int, int],
+    ) -> bool:
+        """Record intermediate values in one transaction, and judge them one by one.
+
+        Args:
+            study: the trial's study, from :meth:`study`.
+            optuna_trial_id: Optuna's id of the trial.
+            reports: steps and values, at least one, in their order.
+            lease: our row's id and the fence to check.
+
+        Returns:
+            Whether the pruner, at the last of them, wants the trial stopped.
+
+        Raises:
+            StaleFenceError: the lease was lost, or the trial has ended.
+        """
+        if not isinstance(study.pruner, NopPruner):
+            study._storage.get_trial(optuna_trial_id)  # as it is before them; it is read once
+        # With a transaction around them, which the one of a single report does without.
+        with self._database.engine.begin() as connection:
+            for step, value in reports:
+                self._write_report(connection, optuna_trial_id, step, value, lease)
+        return [self._judge(study, optuna_trial_id, step, value) for step, value in reports][-1]
+
+    def _write_report(
+        self,
+        connection: Connection,
+        optuna_trial_id: int,
+        step: int,
+        value: float,
+        lease: tuple[int, int] | None,
+    ) -> None:
+        if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
+            raise StaleFenceError(f"trial {optuna_trial_id}: the lease is lost, or it has ended")
+
+    def _judge(self, study: optuna.Study, optuna_trial_id: int, step: int, value: float) -> bool:
         if isinstance(study.pruner, NopPruner):
             return False
         storage = study._storage

@@ -94,10 +94,10 @@ def finish(
     return database.retry(attempt)
 
 
-def untold(database: Database) -> list[leases.Claim]:
-    """Finished trials that Optuna has not been told of yet."""
+def untold(database: Database, *, study_id: int | None = None) -> list[leases.Claim]:
+    """Finished trials that Optuna has not been told of yet, of all studies or of one."""
     with database.read() as session:
-        rows = session.execute(
+        query = (
             select(TrialRow, StudyRow)
             .join(StudyRow, StudyRow.id == TrialRow.study_id)
             # Few trials are not told, and an index has those alone. Asked for the finished states,
@@ -105,7 +105,9 @@ def untold(database: Database) -> list[leases.Claim]:
             .where(TrialRow.told.is_(False), TrialRow.state.not_in(UNFINISHED))
             .order_by(TrialRow.study_id, TrialRow.id)
         )
-        return [leases.Claim(trial=trial, study=study) for trial, study in rows]
+        if study_id is not None:
+            query = query.where(TrialRow.study_id == study_id)
+        return [leases.Claim(trial=trial, study=study) for trial, study in session.execute(query)]
 
 
 def record_told(database: Database, trial_id: int) -> None:

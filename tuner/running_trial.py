@@ -35,7 +35,7 @@ from alphagrad.tuner.messages import (
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.progress import Progress
-from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.pruners import Saturation, pruned_by
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
@@ -229,9 +229,7 @@ class RunningTrial:
         )
         self._last_report, self._last_step = report.value, report.step
         self.progress.reported(report)
-        pruner = self._spec.pruner
-        judge = getattr(pruner, "value_pruner", None) or pruner
-        reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
+        reason = pruned_by(self._spec.pruner, step=report.step) if prune else None
         if self._saturation is not None and not prune:
             try:
                 reason = self._saturation.reason()

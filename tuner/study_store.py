@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import events, leases
+from alphagrad.tuner import events, leases, quotas
 from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import (
@@ -66,11 +66,26 @@ class StudyStatus:
         return self.row.state in ENDED_STUDY
 
 
-def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudySpec) -> StudyRow:
+def create_study(
+    database: Database,
+    optuna_storage: OptunaStorage,
+    spec: StudySpec,
+    *,
+    owner: str | None = None,
+    max_open: int | None = None,
+) -> StudyRow:
     """Store a study; workers take it up from there.
+
+    Args:
+        database: the database.
+        optuna_storage: Optuna's tables in it.
+        spec: the study.
+        owner: the name of the API key that submits it.
+        max_open: how many open studies the owner may have with it; ``None`` is any number.
 
     Raises:
         DuplicateStudyError: the name is taken, by a study of ours or one of plain Optuna.
+        QuotaError: the owner has as many open studies as it may.
         SpecError: a study to start from does not exist, or does not fit.
     """
     if optuna_storage.has_study(spec.name):
@@ -88,7 +103,10 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
             priority=spec.priority,
             queue=spec.enqueue or None,
             next_slot=0,
+            owner=owner,
         )
+        if owner is not None and max_open is not None:
+            quotas.check_open_studies(session, owner, most=max_open)
         row.created_at = db_now()
         session.add(row)
         try:
@@ -191,18 +209,35 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         return trial
 
 
-def settle(database: Database) -> list[StudyStatus]:
+def list_best(database: Database, study: str, *, most: int) -> list[TrialRow]:
+    """The best trials of a study, as :func:`alphagrad.tuner.best_trials.best_trials`.
+
+    Raises:
+        StudyNotFoundError: no study has this name.
+    """
+    with database.read() as session:
+        return best_trials(session, by_name(session, study), most=most)
+
+
+def settle(database: Database, *, study_id: int | None = None) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
     trial at least gave a value, FAILED if all failed, or more than ``max_failed_trials`` did.
+
+    Args:
+        database: the database.
+        study_id: look at this study alone.
 
     Returns:
         The studies that ended now.
     """
     # Without a lock first: a transaction that locks waits for the disk, and mostly nothing is due.
     with database.read() as session:
-        due = session.scalars(select(StudyRow.id).where(_is_due())).all()
+        query = select(StudyRow.id).where(_is_due())
+        if study_id is not None:
+            query = query.where(StudyRow.id == study_id)
+        due = session.scalars(query).all()
     if not due:
         return []
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import events, knobs, leases, progress, results, study_store
+from alphagrad.tuner import events, knobs, leases, progress, study_store
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
@@ -24,8 +24,8 @@ from alphagrad.tuner.ray_driver import RayDriver
 from alphagrad.tuner.resources import Room, gpu_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.starter import Starter
+from alphagrad.tuner.telling import end_studies, tell_optuna
 from alphagrad.tuner.trial_process import LocalExecutor
 
 logger = logging.getLogger(__name__)
@@ -208,10 +208,8 @@ class Worker:
 
     def _go_on(self) -> None:
         """Tell Optuna what has ended, end studies, and fill the free slots."""
-        self._tell_optuna()
-        for status in study_store.settle(self._database):
-            self._optuna.fail_orphans(status.spec)
-            logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
+        tell_optuna(self._database, self._optuna)
+        end_studies(self._database, self._optuna)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
                 if not self._starter.claim(room):
@@ -224,7 +222,7 @@ class Worker:
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
-                self._tell_optuna()
+                tell_optuna(self._database, self._optuna)
                 self._stop.set()
 
     @property
@@ -248,21 +246,6 @@ class Worker:
                     running.fail("the study was cancelled")
                 except StaleFenceError as error:
                     logger.info("%s: %s", running.title, error)
-
-    def _tell_optuna(self) -> None:
-        for claimed in results.untold(self._database):
-            trial = claimed.trial
-            assert trial.number is not None
-            spec = StudySpec.model_validate(claimed.study.spec)
-            self._optuna.tell(
-                spec,
-                number=trial.number,
-                state=trial.state,
-                value=trial.value if trial.objective_values is None else trial.objective_values,
-                constraints=trial.constraints,
-                optuna_study_id=claimed.study.optuna_study_id,
-            )
-            results.record_told(self._database, trial.id)
 
     def _beat(self) -> None:
         """Renew our leases, and free the trials of workers that did not renew theirs.

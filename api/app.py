@@ -10,7 +10,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import events, insights, login, remote, studies, tasks, trial_data, trials
+from alphagrad.api import (
+    events,
+    insights,
+    login,
+    remote,
+    studies,
+    tasks,
+    trial_data,
+    trials,
+    webhooks,
+)
 from alphagrad.api.auth import RequireKey
 from alphagrad.api.authorize import Authorize
 from alphagrad.api.dashboard import Dashboard
@@ -20,6 +30,7 @@ from alphagrad.api.keys import KeyRing
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.api.webhook_sender import WebhookSender
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.housekeeping import Housekeeper
 from alphagrad.tuner.importance import Importances
@@ -48,10 +59,19 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper = Housekeeper(
+            database,
+            optuna_storage,
+            lease_seconds=settings.lease_seconds,
+            progress=app.state.remote_trials.progress,
+        )
         housekeeper.start()
+        sender = WebhookSender(database, local=settings.webhooks_local)
+        if settings.webhooks:
+            sender.start()
         yield
         app.state.events.close()
+        await sender.stop()
         await run_in_threadpool(housekeeper.stop)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
@@ -77,6 +97,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(trial_data.router)
     app.include_router(insights.router)
     app.include_router(events.router)
+    app.include_router(webhooks.router)
     app.include_router(remote.router)
     app.include_router(login.router)
 

@@ -24,6 +24,7 @@ from alphagrad.cli_app import (
     read,
     warn,
 )
+from alphagrad.hidden_url import hide_url
 
 __all__ = ["app", "main"]
 
@@ -251,6 +252,7 @@ def demo(
 
 def main() -> None:
     """The entry point: an error that the user can mend becomes one line and exit code 1."""
+    hide_url()
     try:
         app()
     except Exception as error:

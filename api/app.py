@@ -9,15 +9,22 @@ from fastapi import FastAPI
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import login, studies, tasks, trials
+from alphagrad.api import audit_routes, login, studies, tasks, trials
+from alphagrad.api.audit_log import AuditLog
 from alphagrad.api.auth import RequireKey
 from alphagrad.api.authorize import Authorize
+from alphagrad.api.body_limit import BodyLimit
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.keys import KeyRing
+from alphagrad.api.origins import SameOrigin
 from alphagrad.api.problems import install_problem_handlers
+from alphagrad.api.rate_limit import RateLimit
+from alphagrad.api.recorder import Recorder
+from alphagrad.api.response_headers import ResponseHeaders
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.api.wrong_keys import WrongKeys
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -40,9 +47,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     optuna_storage = OptunaStorage(database)
     dashboard_storage = OptunaStorage(database, reads_only=True)
 
+    recorder = Recorder(database)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        recorder.close()
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
@@ -55,10 +65,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.optuna_storage = optuna_storage
     app.state.keys = KeyRing(database, settings)
     app.state.sessions = Sessions(settings.home)
+    app.state.wrong_keys = WrongKeys(settings.wrong_keys_per_minute)
+    app.state.recorder = recorder
     install_problem_handlers(app)
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(audit_routes.router)
     app.include_router(login.router)
 
     @app.get("/healthz", tags=["health"])
@@ -73,8 +86,22 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
     app.router.default = Dashboard(dashboard_storage)
-    # The last one added is the first that a request meets.
-    app.add_middleware(Authorize, database=database)
-    app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)
-    app.add_middleware(AllowedHosts, names=settings.host_names)
+    _add_guards(app, settings)
     return app
+
+
+def _add_guards(app: FastAPI, settings: ApiSettings) -> None:
+    """What a request passes before its route; the last one added is the first it meets."""
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(Authorize, database=app.state.database)
+    app.add_middleware(RateLimit)
+    app.add_middleware(AuditLog, recorder=app.state.recorder)
+    app.add_middleware(
+        RequireKey,
+        keys=app.state.keys,
+        sessions=app.state.sessions,
+        wrong_keys=app.state.wrong_keys,
+    )
+    app.add_middleware(SameOrigin)
+    app.add_middleware(AllowedHosts, names=settings.host_names)
+    app.add_middleware(ResponseHeaders)

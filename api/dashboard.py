@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from a2wsgi import WSGIMiddleware
 from optuna_dashboard import wsgi
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
 from alphagrad.tuner.optuna_storage import OptunaStorage
 
 PREFIXES = ("/dashboard/", "/static/", "/api/", "/artifacts/", "/csv/")
 PATHS = ("/dashboard", "/favicon.ico")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the dashboard's page may load: its own script, and nothing of another host."""
 
 
 class Dashboard:
@@ -43,4 +50,11 @@ class Dashboard:
             # It would compress by itself and state the length of the uncompressed text.
             headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-            await self._app({**scope, "root_path": "", "headers": headers}, receive, send)
+
+            async def with_policy(message: Message) -> None:
+                if message["type"] == "http.response.start" and path.startswith("/dashboard"):
+                    MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+                await send(message)
+
+            scope = {**scope, "root_path": "", "headers": headers}
+            await self._app(scope, receive, with_policy)

@@ -62,6 +62,9 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
             log_config=None,
             access_log=False,
             ws="none",
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
+            server_header=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
 
+from alphagrad.api.audit_models import AuditOut
 from alphagrad.api.deps import DatabaseDep
-from alphagrad.api.pages import Page, decode_token, encode_token, timestamp
+from alphagrad.api.pages import Page, decode_token, encode_token
 from alphagrad.api.recorder import Recorder
 from alphagrad.tuner import audit
-from alphagrad.tuner.access_models import AuditRow
 from alphagrad.tuner.text import Text
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
 NEWEST = 2**31 - 1
-
-
-class AuditOut(BaseModel):
-    """A request that was to change something."""
-
-    id: int
-    at: datetime
-    key_name: str
-    role: str
-    method: str
-    path: str
-    study: str | None
-    status: int = Field(description="of the answer")
-    request_id: str | None
-    client: str | None = Field(description="the address that it came from")
-
-    @classmethod
-    def of(cls, row: AuditRow) -> Self:
-        """From a row."""
-        fields = {name: getattr(row, name) for name in cls.model_fields}
-        return cls.model_validate(fields | {"at": timestamp(row.at)})
 
 
 @router.get("")

@@ -6,15 +6,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import audit_routes, login, studies, tasks, trials
+from alphagrad.api import (
+    audit_routes,
+    events,
+    insights,
+    login,
+    remote,
+    studies,
+    tasks,
+    trial_data,
+    trials,
+)
 from alphagrad.api.audit_log import AuditLog
 from alphagrad.api.auth import RequireKey
 from alphagrad.api.authorize import Authorize
 from alphagrad.api.body_limit import BodyLimit
 from alphagrad.api.dashboard import Dashboard
+from alphagrad.api.event_hub import EventHub
 from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.keys import KeyRing
 from alphagrad.api.origins import SameOrigin
@@ -26,33 +38,42 @@ from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.wrong_keys import WrongKeys
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.housekeeping import Housekeeper
+from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.remote_trials import RemoteTrials
 
 
-def create_app(settings: ApiSettings) -> FastAPI:
+def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     """The ASGI application; migrates the database first.
 
     It runs no trials: a worker on the same database does.
 
     Args:
         settings: where the database is, and the API key.
+        local: it answers in the process of a command on the database: what that submits has no
+            owner.
 
     Example::
 
-        uvicorn.run(create_app(ApiSettings(home=Path("state"), api_key="sixteen letters!")))
+        app = create_app(ApiSettings(home=Path("state"), api_key="sixteen letters!"))
+        Server(uvicorn.Config(app)).run()
     """
     database = Database(settings.url)
     migrate(database)
     optuna_storage = OptunaStorage(database)
     dashboard_storage = OptunaStorage(database, reads_only=True)
-
     recorder = Recorder(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper.start()
         yield
-        recorder.close()
+        app.state.events.close()
+        await run_in_threadpool(housekeeper.stop)
+        await run_in_threadpool(recorder.close)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
@@ -63,7 +84,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
-    app.state.keys = KeyRing(database, settings)
+    app.state.importances = Importances(database)
+    app.state.events = EventHub(database)
+    app.state.remote_trials = RemoteTrials(
+        database, optuna_storage, lease_seconds=settings.lease_seconds
+    )
+    app.state.keys = KeyRing(database, settings, local=local)
     app.state.sessions = Sessions(settings.home)
     app.state.wrong_keys = WrongKeys(settings.wrong_keys_per_minute)
     app.state.recorder = recorder
@@ -71,6 +97,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(trial_data.router)
+    app.include_router(insights.router)
+    app.include_router(events.router)
+    app.include_router(remote.router)
     app.include_router(audit_routes.router)
     app.include_router(login.router)
 

@@ -6,8 +6,9 @@ its WSGI application as they are.
 
 from __future__ import annotations
 
-from a2wsgi import WSGIMiddleware
-from optuna_dashboard import wsgi
+from threading import Lock
+
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,7 +32,9 @@ class Dashboard:
     """
 
     def __init__(self, optuna_storage: OptunaStorage) -> None:
-        self._app: ASGIApp = WSGIMiddleware(wsgi(optuna_storage.rdb))  # type: ignore[assignment]
+        self._optuna_storage = optuna_storage
+        self._app: ASGIApp | None = None
+        self._making = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -56,5 +59,20 @@ class Dashboard:
                     MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
                 await send(message)
 
-            scope = {**scope, "root_path": "", "headers": headers}
-            await self._app(scope, receive, with_policy)
+            app = await run_in_threadpool(self._made) if self._app is None else self._app
+            await app({**scope, "root_path": "", "headers": headers}, receive, with_policy)
+
+    def _made(self) -> ASGIApp:
+        """The application of the dashboard, made when it is first asked for.
+
+        It imports scikit-learn, which takes longer than all else, and may never be asked for.
+        """
+        with self._making:
+            if self._app is not None:
+                return self._app
+            from a2wsgi import WSGIMiddleware
+            from optuna_dashboard import wsgi
+
+            app: ASGIApp = WSGIMiddleware(wsgi(self._optuna_storage.rdb))  # type: ignore[assignment]
+            self._app = app
+            return app

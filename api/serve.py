@@ -15,6 +15,7 @@ import uvicorn
 
 from alphagrad.api.app import create_app
 from alphagrad.api.keys import ensure_key, has_key
+from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.worker_process import WorkerProcess
 from alphagrad.tuner.database import Database
@@ -57,7 +58,7 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     database.dispose()
     if key is not None:
         print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             create_app(settings),
             log_config=None,

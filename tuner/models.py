@@ -156,6 +156,12 @@ class AttemptRow(Base):
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     outcome: Mapped[str | None] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
+    samples: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Rows of its α trace that were stored, whether or not they were thinned out since."""
+    values: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Values of metrics that were stored."""
+    prune_reason: Mapped[str | None] = mapped_column(Text)
+    """Of an attempt over HTTP: why the pruner wants it stopped, by its latest report."""
 
 
 class TraceRow(Base):
@@ -249,3 +255,28 @@ class ExploitRow(Base):
     source_params: Mapped[dict[str, Any]] = mapped_column(JSON)
     new_params: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[float] = mapped_column(Float(53))
+
+
+class EventRow(Base):
+    """Something that happened. It outlives its study, so it holds names, not row ids."""
+
+    __tablename__ = "alphagrad_events"
+    __table_args__ = (
+        Index("ix_alphagrad_events_study", "study", "id"),
+        Index(
+            "ix_alphagrad_events_progress",
+            "id",
+            sqlite_where=text("kind = 'trial.progress'"),
+            postgresql_where=text("kind = 'trial.progress'"),
+        ),
+        # An id is never given twice, not even when the last rows were deleted.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    study: Mapped[str] = mapped_column(String(100))
+    trial: Mapped[int | None]
+    """The trial's number."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[float] = mapped_column(Float(53))

@@ -14,20 +14,16 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from alphagrad.api.pages import timestamp
+from alphagrad.api.remote_limits import MAX_CELLS, MAX_LAYERS, MAX_REPORTS, MAX_SAMPLES
 from alphagrad.tuner.messages import Finished, KnobAnswer, KnobCommand, Metrics, Report, Trace
 from alphagrad.tuner.metrics import MAX_BATCH, MAX_NAME, MAX_NAMES
 from alphagrad.tuner.outcomes import outcome
+from alphagrad.tuner.remote_asks import Asked
 from alphagrad.tuner.remote_reports import Said
-from alphagrad.tuner.remote_trials import Asked, Standing
+from alphagrad.tuner.remote_trials import Standing
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.text import Text, clean_text
 from alphagrad.tuner.trial import STEPS
-
-MAX_REPORTS = 1000
-MAX_SAMPLES = 1000
-MAX_LAYERS = 10_000
-MAX_CELLS = 50_000
-"""Samples times layers of one trace, at most."""
 
 _INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf, None: math.nan}
 

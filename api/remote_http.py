@@ -1,0 +1,118 @@
+"""Calls of a remote trial: repeated while the server is away, refused calls told apart."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from optuna import TrialPruned
+
+from alphagrad.api.client import ApiError
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+"""Seconds before a call is repeated, doubled each time; what the server asks for goes first."""
+ANSWER_SECONDS = 60.0
+"""The server itself waits up to 30 s for its database."""
+
+
+class LostTrialError(TrialPruned):
+    """The trial is not this client's any more: its lease ran out, or its study was cancelled.
+
+    It is a kind of ``TrialPruned``, so a training function that lets those through stops.
+    """
+
+
+class StudyEndedError(RuntimeError):
+    """The study has ended, or starts no more trials.
+
+    Attributes:
+        state: its state.
+    """
+
+    def __init__(self, study: str, state: str) -> None:
+        self.state = state
+        super().__init__(f"study {study!r} is {state}: it has no trial left to run")
+
+
+class RemoteServer:
+    """A server, as the trials of one study see it.
+
+    Args:
+        url: the server, e.g. ``http://127.0.0.1:8000``.
+        key: an API key that may write.
+        study: the study's name.
+        patience: a server that does not answer is called again for so many seconds.
+    """
+
+    def __init__(self, url: str, key: str, *, study: str, patience: float) -> None:
+        if not key.isascii():
+            raise ApiError("the API key has characters that no key has", status=None)
+        self.study = study
+        self._path = f"/v1/studies/{quote(study, safe='')}"
+        self._patience = patience
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_SECONDS
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def post(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call until there is an answer; all calls of a remote trial are safe to repeat.
+
+        Args:
+            what: the end of the path, e.g. ``trials:ask``.
+            body: what to send.
+
+        Raises:
+            LostTrialError: the trial's fence is stale, or its study is gone.
+            ApiError: the server refused the call, or did not answer for too long.
+        """
+        give_up_at = time.monotonic() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            wait: float | None = None
+            try:
+                answer = self._http.post(f"{self._path}/{what}", json=body)
+            except httpx.TransportError as error:
+                trouble = f"no answer from {self._http.base_url}: {error or type(error).__name__}"
+            else:
+                if answer.is_success:
+                    found: dict[str, Any] = answer.json()
+                    return found
+                if answer.status_code < 500 and answer.status_code != 429:
+                    raise _refusal(answer)
+                trouble = f"{self._http.base_url} answers {answer.status_code}"
+                wait = _retry_after(answer)
+            if time.monotonic() > give_up_at:
+                raise ApiError(f"{trouble}, for {self._patience:g} s", status=None)
+            if pause == FIRST_PAUSE:
+                logger.warning("%s; trying again", trouble)
+            time.sleep(pause if wait is None else min(wait, 30.0))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _refusal(answer: httpx.Response) -> Exception:
+    try:
+        problem = answer.json()
+        kind, detail = str(problem.get("type", "")), str(problem["detail"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        kind, detail = "", answer.text or answer.reason_phrase
+    if kind.endswith(":stale-fence"):
+        return LostTrialError(detail)
+    return ApiError(detail, status=answer.status_code)
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    try:
+        return max(0.0, float(answer.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

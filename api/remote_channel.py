@@ -13,6 +13,7 @@ from alphagrad.api import remote_batch
 from alphagrad.api.client import ApiError
 from alphagrad.api.remote_http import LostTrialError, RemoteServer
 from alphagrad.tuner.messages import Finished, FromTrial, KnobCommand, Report
+from alphagrad.tuner.text import clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class HttpChannel:
         self._queue: deque[FromTrial] = deque()
         self._said = self._answered = 0
         self._reports = self._judged = 0
-        self._urgent = self._closing = False
+        self._urgent = False
+        self._closing = threading.Event()
         self._error: Exception | None = None
         self._last_command = 0
         now = time.monotonic()
@@ -114,13 +116,13 @@ class HttpChannel:
         if end.constraints:
             told["constraints"] = end.constraints
         if end.state == "FAIL":
-            told |= {"error": end.error, "retryable": end.retryable}
+            told |= {"error": clean_text(end.error or ""), "retryable": end.retryable}
         return self._server.post(f"{self._trial}:tell", told)
 
     def abandon(self) -> None:
         """Send nothing more: the lease will run out."""
         with self._changed:
-            self._closing = True
+            self._closing.set()
             self._changed.notify_all()
         self._thread.join()
 
@@ -139,7 +141,7 @@ class HttpChannel:
     def _wait(self) -> bool:
         """Wait until something is to be sent; says whether there still is somebody to send it."""
         with self._changed:
-            while not self._closing:
+            while not self._closing.is_set():
                 due = min(self._beat_at, self._flush_at) if self._queue else self._beat_at
                 left = due - time.monotonic()
                 if left <= 0 or (self._urgent and self._queue):
@@ -151,9 +153,10 @@ class HttpChannel:
         sent_at = time.monotonic()
         if batch:
             said = remote_batch.body(batch, fence=self._fence)
-            answer = self._server.post(f"{self._trial}:report", said)
+            answer = self._server.post(f"{self._trial}:report", said, until=self._closing)
         else:
-            answer = self._server.post(f"{self._trial}:heartbeat", {"fence": self._fence})
+            beat = {"fence": self._fence}
+            answer = self._server.post(f"{self._trial}:heartbeat", beat, until=self._closing)
         with self._changed:
             for message in batch:
                 self._queue.popleft()

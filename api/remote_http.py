@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -65,12 +66,15 @@ class RemoteServer:
         """Close the connections."""
         self._http.close()
 
-    def post(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def post(
+        self, what: str, body: Mapping[str, Any], *, until: threading.Event | None = None
+    ) -> dict[str, Any]:
         """Call until there is an answer; all calls of a remote trial are safe to repeat.
 
         Args:
             what: the end of the path, e.g. ``trials:ask``.
             body: what to send.
+            until: the caller's sign to give up.
 
         Raises:
             LostTrialError: the trial's fence is stale, or its study is gone.
@@ -78,6 +82,7 @@ class RemoteServer:
         """
         give_up_at = time.monotonic() + self._patience
         pause = FIRST_PAUSE
+        until = until or threading.Event()
         while True:
             wait: float | None = None
             try:
@@ -96,7 +101,8 @@ class RemoteServer:
                 raise ApiError(f"{trouble}, for {self._patience:g} s", status=None)
             if pause == FIRST_PAUSE:
                 logger.warning("%s; trying again", trouble)
-            time.sleep(pause if wait is None else min(wait, 30.0))
+            if until.wait(pause if wait is None else min(wait, 30.0)):
+                raise ApiError(f"{trouble}, and nobody waits any more", status=None)
             pause = min(2 * pause, LONGEST_PAUSE)
 
 

@@ -11,7 +11,15 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from alphagrad.api.pages import timestamp
 from alphagrad.api.remote_limits import MAX_CELLS, MAX_LAYERS, MAX_REPORTS, MAX_SAMPLES
@@ -25,16 +33,23 @@ from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.text import Text, clean_text
 from alphagrad.tuner.trial import STEPS
 
-_INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf, None: math.nan}
 
-
-def _float(value: float | str | None) -> float:
-    return _INFINITIES[value] if value is None or isinstance(value, str) else value
+def _number(value: Any) -> Any:
+    if value is None:
+        return math.nan
+    if value in ("Infinity", "-Infinity"):
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError('must be a number JSON has; null is NaN, else "Infinity" or "-Infinity"')
+    return value
 
 
 Number = Annotated[
-    Annotated[float, Field(allow_inf_nan=False)] | Literal["Infinity", "-Infinity"] | None,
-    AfterValidator(_float),
+    float,
+    BeforeValidator(_number),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity"]}, {"type": "null"}]}
+    ),
 ]
 Step = Annotated[int, Field(ge=0, lt=STEPS)]
 TraceStep = Annotated[int, Field(ge=0, lt=2**63)]
@@ -210,7 +225,7 @@ class MetricsIn(_Strict):
             names=self.names,
             which=self.which,
             steps=self.steps,
-            values=[_float(value) for value in self.values],
+            values=self.values,
         )
 
 
@@ -220,7 +235,7 @@ class KnobAnswerIn(_Strict):
     id: Annotated[int, Field(ge=1, lt=2**63)]
     applied: bool
     step: TraceStep = Field(description="the first step made with the new alpha")
-    reason: Annotated[Text, Field(max_length=2000)] | None = Field(
+    reason: Annotated[str, AfterValidator(clean_text)] | None = Field(
         default=None, description="why it was not applied"
     )
 
@@ -253,7 +268,7 @@ class ReportsIn(_Strict):
             layers=self.layers,
             trace=None if self.trace is None else self.trace.message(),
             metrics=None if self.metrics is None else self.metrics.message(),
-            reports=[Report(step=one.step, value=_float(one.value)) for one in self.reports],
+            reports=[Report(step=one.step, value=one.value) for one in self.reports],
             knob_answers=[
                 KnobAnswer(id=one.id, applied=one.applied, step=one.step, reason=one.reason)
                 for one in self.knob_answers
@@ -267,7 +282,8 @@ class TellIn(_Strict):
     fence: Fence
     state: Literal["COMPLETE", "PRUNED", "FAIL"]
     value: Number = Field(
-        default=None, description="with COMPLETE, of one objective; a trial that tells NaN fails"
+        default=math.nan,
+        description="with COMPLETE, of one objective; a trial that tells NaN fails",
     )
     values: Annotated[list[Number], Field(max_length=1000)] | None = Field(
         default=None, description="with COMPLETE, of several objectives"
@@ -285,7 +301,7 @@ class TellIn(_Strict):
         given = {"value", "values"} & self.model_fields_set
         if self.state == "COMPLETE" and len(given) != 1:
             raise ValueError("COMPLETE needs value, or values of several objectives")
-        told = self.values is not None or not math.isnan(_float(self.value))
+        told = self.values is not None or not math.isnan(self.value)
         if self.state != "COMPLETE" and told:
             raise ValueError(
                 f"{self.state} takes no value: a pruned trial's is that of its latest report"
@@ -303,7 +319,7 @@ class TellIn(_Strict):
                     retryable=self.retryable,
                 )
             return Finished(state="PRUNED")
-        told = _float(self.value)
+        told = self.value
         if self.values is not None:
-            return outcome([_float(value) for value in self.values], n_objectives=n_objectives)
+            return outcome(self.values, n_objectives=n_objectives)
         return outcome(told, n_objectives=n_objectives)

@@ -70,9 +70,8 @@ class Housekeeper:
         with self._contact.made():
             leases.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()
-        for study_id in studies:
-            tell_optuna(self._database, self._optuna, study_id=study_id)
-            end_studies(self._database, self._optuna, study_id=study_id)
+        tell_optuna(self._database, self._optuna, studies=studies)
+        end_studies(self._database, self._optuna, studies=studies)
 
     def _run(self) -> None:
         while not self._stop.wait(TURN_SECONDS):

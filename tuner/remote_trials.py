@@ -144,7 +144,7 @@ class RemoteTrials:
                 raise
         try:
             # The sampler should know of it when the next trial is asked for.
-            tell_optuna(self._database, self._optuna, study_id=claimed.study.id)
+            tell_optuna(self._database, self._optuna, studies=[claimed.study.id])
         except DBAPIError as error:
             if not is_outage(error):
                 raise

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,7 +52,14 @@ class RemoteTrial(Trial):
             trial.tell(train(trial))
     """
 
-    def __init__(self, server: RemoteServer, asked: dict[str, Any], *, checkpoints: Path) -> None:
+    def __init__(
+        self,
+        server: RemoteServer,
+        asked: dict[str, Any],
+        *,
+        checkpoints: Path,
+        closes_server: bool = False,
+    ) -> None:
         number, self.fence = asked["number"], asked["fence"]
         # The time tells the trial from one of an earlier study of the same name.
         began = "".join(c for c in str(asked["started_at"]) if c.isalnum())
@@ -59,6 +67,7 @@ class RemoteTrial(Trial):
         self._line = HttpChannel(
             server, number=number, fence=self.fence, lease_seconds=asked["lease_seconds"]
         )
+        self._server = server if closes_server else None
         self._has_ended = False
         self._constraints = tuple(asked["constraints"])
         super().__init__(
@@ -103,7 +112,12 @@ class RemoteTrial(Trial):
             ApiError: the server refused the call, or did not answer for too long.
         """
         server = RemoteServer(url, key, study=study, patience=patience)
-        return cls(server, _asked(server, client=client), checkpoints=_folder(checkpoints))
+        try:
+            asked = _asked(server, client=client)
+        except BaseException:
+            server.close()
+            raise
+        return cls(server, asked, checkpoints=_folder(checkpoints), closes_server=True)
 
     def tell(self, value: Any) -> dict[str, Any]:
         """End the trial with its result, as a task ends by returning it.
@@ -162,9 +176,8 @@ class RemoteTrial(Trial):
         try:
             self.close()
             told = self._line.finish(end)
-        except BaseException:
-            self._line.abandon()
-            raise
+        finally:
+            self._hang_up()
         if told["state"] in ("COMPLETE", "PRUNED", "FAIL"):  # nobody goes on from them any more
             shutil.rmtree(self._folder, ignore_errors=True)
         return told
@@ -172,7 +185,12 @@ class RemoteTrial(Trial):
     def _abandon(self) -> None:
         self._has_ended = True
         atexit.unregister(self._end_with_the_process)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         self._line.abandon()
+        if self._server is not None:
+            self._server.close()
 
     def _end_with_the_process(self) -> None:
         # What an uncaught exception leaves behind; the interpreter's end itself is no result.
@@ -201,13 +219,10 @@ def remote_trials(
                 trial.tell(train(trial))
     """
     server = RemoteServer(url, key, study=study, patience=patience)
-    while True:
-        try:
+    with closing(server), suppress(StudyEndedError):
+        while True:
             asked = _asked(server, client=client)
-        except StudyEndedError:
-            server.close()
-            return
-        yield RemoteTrial(server, asked, checkpoints=_folder(checkpoints))
+            yield RemoteTrial(server, asked, checkpoints=_folder(checkpoints))
 
 
 def run_remote(

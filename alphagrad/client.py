@@ -1,28 +1,48 @@
-"""What programs outside of the service use."""
+"""The Python client: ``Client`` and ``AsyncClient``, which bring neither torch nor Optuna.
 
-from __future__ import annotations
+``RemoteTrial`` and what goes with it bring Optuna and numpy, when they are asked for.
+"""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from alphagrad.api.client import AsyncClient, Client
+from alphagrad.api.client_errors import ApiError, FieldProblem, ServerAwayError
+from alphagrad.api.client_study import AsyncStudy, Study
+from alphagrad.api.client_trial import AsyncTrial, Trial
 
 if TYPE_CHECKING:
     from alphagrad.api.remote_http import LostTrialError, StudyEndedError
     from alphagrad.api.remote_trial import RemoteTrial, remote_trials, run_remote
 
-__all__ = ["LostTrialError", "RemoteTrial", "StudyEndedError", "remote_trials", "run_remote"]
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncStudy",
+    "AsyncTrial",
+    "Client",
+    "FieldProblem",
+    "LostTrialError",
+    "RemoteTrial",
+    "ServerAwayError",
+    "Study",
+    "StudyEndedError",
+    "Trial",
+    "remote_trials",
+    "run_remote",
+]
 
-_REMOTE = {
+_LATER = {
     "LostTrialError": "alphagrad.api.remote_http",
-    "RemoteTrial": "alphagrad.api.remote_trial",
     "StudyEndedError": "alphagrad.api.remote_http",
+    "RemoteTrial": "alphagrad.api.remote_trial",
     "remote_trials": "alphagrad.api.remote_trial",
     "run_remote": "alphagrad.api.remote_trial",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """A remote trial brings Optuna and numpy: it is imported when it is asked for."""
-    if name not in _REMOTE:
+    """Import what is heavy when it is asked for."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_REMOTE[name]), name)
+    return getattr(import_module(_LATER[name]), name)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from alphagrad.api import remote_batch
-from alphagrad.api.client import ApiError
+from alphagrad.api.client_errors import ApiError
 from alphagrad.api.remote_http import LostTrialError, RemoteServer
 from alphagrad.tuner.messages import Finished, FromTrial, KnobCommand, Report
 from alphagrad.tuner.text import clean_text
@@ -181,5 +181,10 @@ class HttpChannel:
         if isinstance(self._error, LostTrialError):
             raise LostTrialError(str(self._error))
         if isinstance(self._error, ApiError):
-            raise ApiError(str(self._error), status=self._error.status)
+            raise ApiError(
+                str(self._error),
+                status=self._error.status,
+                kind=self._error.kind,
+                errors=self._error.errors,
+            )
         raise RuntimeError("a remote trial could not be sent") from self._error

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from optuna import TrialPruned
 
-from alphagrad.api.client import ApiError
+from alphagrad.api.client_errors import ServerAwayError, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,12 @@ class RemoteServer:
     """
 
     def __init__(self, url: str, key: str, *, study: str, patience: float) -> None:
-        if not key.isascii():
-            raise ApiError("the API key has characters that no key has", status=None)
         self.study = study
+        self._url = url.rstrip("/")
         self._path = f"/v1/studies/{quote(study, safe='')}"
         self._patience = patience
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_SECONDS
-        )
+        headers = {"Authorization": f"Bearer {key}".encode()}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
         """Close the connections."""
@@ -78,7 +76,8 @@ class RemoteServer:
 
         Raises:
             LostTrialError: the trial's fence is stale, or its study is gone.
-            ApiError: the server refused the call, or did not answer for too long.
+            ApiError: the server refused the call.
+            ServerAwayError: nobody answered for too long.
         """
         give_up_at = time.monotonic() + self._patience
         pause = FIRST_PAUSE
@@ -88,33 +87,27 @@ class RemoteServer:
             try:
                 answer = self._http.post(f"{self._path}/{what}", json=body)
             except httpx.TransportError as error:
-                trouble = f"no answer from {self._http.base_url}: {error or type(error).__name__}"
+                trouble = f"no answer from {self._url}: {str(error) or type(error).__name__}"
             else:
                 if answer.is_success:
                     found: dict[str, Any] = answer.json()
                     return found
                 if answer.status_code < 500 and answer.status_code != 429:
-                    raise _refusal(answer)
-                trouble = f"{self._http.base_url} answers {answer.status_code}"
+                    raise _refusal(self._url, answer)
+                trouble = f"{self._url} answers {answer.status_code}"
                 wait = _retry_after(answer)
             if time.monotonic() > give_up_at:
-                raise ApiError(f"{trouble}, for {self._patience:g} s", status=None)
+                raise ServerAwayError(f"{trouble}, for {self._patience:g} s", status=None)
             if pause == FIRST_PAUSE:
                 logger.warning("%s; trying again", trouble)
             if until.wait(pause if wait is None else min(wait, 30.0)):
-                raise ApiError(f"{trouble}, and nobody waits any more", status=None)
+                raise ServerAwayError(f"{trouble}, and nobody waits any more", status=None)
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _refusal(answer: httpx.Response) -> Exception:
-    try:
-        problem = answer.json()
-        kind, detail = str(problem.get("type", "")), str(problem["detail"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        kind, detail = "", answer.text or answer.reason_phrase
-    if kind.endswith(":stale-fence"):
-        return LostTrialError(detail)
-    return ApiError(detail, status=answer.status_code)
+def _refusal(url: str, answer: httpx.Response) -> Exception:
+    error = refusal(url, answer)
+    return LostTrialError(str(error)) if error.kind == "stale-fence" else error
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

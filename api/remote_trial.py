@@ -10,14 +10,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from optuna import TrialPruned
 
-from alphagrad.api.client import ApiError
+from alphagrad.api.client_errors import ApiError
 from alphagrad.api.remote_channel import HttpChannel
 from alphagrad.api.remote_http import LostTrialError, RemoteServer, StudyEndedError
 from alphagrad.tuner.checkpoints import CheckpointStore
@@ -58,7 +57,6 @@ class RemoteTrial(Trial):
         asked: dict[str, Any],
         *,
         checkpoints: Path,
-        closes_server: bool = False,
     ) -> None:
         number, self.fence = asked["number"], asked["fence"]
         # The time tells the trial from one of an earlier study of the same name.
@@ -67,7 +65,7 @@ class RemoteTrial(Trial):
         self._line = HttpChannel(
             server, number=number, fence=self.fence, lease_seconds=asked["lease_seconds"]
         )
-        self._server = server if closes_server else None
+        self._server = server
         self._has_ended = False
         self._constraints = tuple(asked["constraints"])
         super().__init__(
@@ -117,7 +115,7 @@ class RemoteTrial(Trial):
         except BaseException:
             server.close()
             raise
-        return cls(server, asked, checkpoints=_folder(checkpoints), closes_server=True)
+        return cls(server, asked, checkpoints=_folder(checkpoints))
 
     def tell(self, value: Any) -> dict[str, Any]:
         """End the trial with its result, as a task ends by returning it.
@@ -189,8 +187,7 @@ class RemoteTrial(Trial):
 
     def _hang_up(self) -> None:
         self._line.abandon()
-        if self._server is not None:
-            self._server.close()
+        self._server.close()
 
     def _end_with_the_process(self) -> None:
         # What an uncaught exception leaves behind; the interpreter's end itself is no result.
@@ -218,11 +215,14 @@ def remote_trials(
             with trial:
                 trial.tell(train(trial))
     """
-    server = RemoteServer(url, key, study=study, patience=patience)
-    with closing(server), suppress(StudyEndedError):
-        while True:
-            asked = _asked(server, client=client)
-            yield RemoteTrial(server, asked, checkpoints=_folder(checkpoints))
+    while True:
+        try:
+            trial = RemoteTrial.ask(
+                url, key, study=study, client=client, checkpoints=checkpoints, patience=patience
+            )
+        except StudyEndedError:
+            return
+        yield trial
 
 
 def run_remote(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, best_trials, queueing
+from alphagrad.tuner import attempts, best_trials, events, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -48,6 +48,7 @@ def claim(
     study: str | None = None,
     engine: str = "optuna",
     room: Room | None = None,
+    quota: int | None = None,
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -62,18 +63,20 @@ def claim(
         study: claim from this study alone.
         engine: claim from studies of this engine alone.
         room: claim what fits into it; by default whatever comes next.
+        quota: how many trials of one API key run at a time, where the key has no quota of its own.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
     for study_id in queueing.candidates(
-        database, tasks=tasks, study=study, engine=engine, room=room
+        database, tasks=tasks, study=study, engine=engine, room=room, quota=quota
     ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)
             row = session.get_one(StudyRow, study_id, with_for_update=True)
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            claimable = row.state in CLAIMABLE_STUDY
+            trial = queueing.next_trial(session, row, quota=quota) if claimable else None
             if trial is None:
                 continue  # another worker was faster
             return take(session, row, trial, worker=worker, lease_seconds=lease_seconds)
@@ -93,10 +96,21 @@ def take(
     trial.lease_expires_at = now + lease_seconds
     trial.not_before = None
     trial.started_at = trial.started_at or now
+    if study.state != "RUNNING":
+        events.emit(session, "study.changed", study_id=study.id, state="RUNNING", finished=False)
     study.state = "RUNNING"
     study.started_at = study.started_at or now
     session.flush()
     attempts.begin(session, trial, worker=worker, now=now)
+    if trial.number is not None:  # else it has no parameters yet: see record_ask
+        events.emit(
+            session,
+            "trial.started",
+            study_id=study.id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            params=trial.params,
+        )
     return Claim(trial=trial, study=study)
 
 
@@ -227,6 +241,15 @@ def release(
         trial.worker = None
         trial.lease_expires_at = None
         trial.not_before = session.scalar(select(db_now() + delay)) if delay else None
+        events.emit(
+            session,
+            "trial.retried",
+            study_id=trial.study_id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            outcome=outcome,
+            error=events.shortened(error),
+        )
     else:
         end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
 
@@ -330,7 +353,18 @@ def end(
     trial.finished_at = db_now()
     # Without an Optuna trial there is nobody to tell.
     trial.told = trial.optuna_trial_id is None
-    reject_open_knobs(session, trial.id)
+    reject_open_knobs(session, trial)
+    events.emit(
+        session,
+        "trial.ended",
+        study_id=trial.study_id,
+        trial_id=trial.id,
+        state=state,
+        value=trial.value,
+        values=trial.objective_values,
+        error=events.shortened(trial.error),
+        attempt=trial.attempt,
+    )
 
 
 def give_up_waiting(session: Session, study: StudyRow, *, error: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import events, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import UNFINISHED, StudyRow, TrialRow
@@ -25,7 +25,17 @@ def record_ask(database: Database, claimed: leases.Claim, asked: AskedTrial) -> 
     """
 
     def attempt(session: Session) -> None:
-        for trial in (leases.held(session, claimed.trial.id, claimed.fence), claimed.trial):
+        held = leases.held(session, claimed.trial.id, claimed.fence)
+        if held.number is None:  # else by the run before this one, whose answer was lost
+            events.emit(
+                session,
+                "trial.started",
+                study_id=held.study_id,
+                trial_id=held.id,
+                attempt=held.attempt,
+                params=asked.params,
+            )
+        for trial in (held, claimed.trial):
             trial.number = asked.number
             trial.optuna_trial_id = asked.optuna_trial_id
             trial.seed = asked.seed

@@ -34,6 +34,7 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.progress import Progress
 from alphagrad.tuner.pruners import Saturation, pruned_by
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
@@ -91,6 +92,7 @@ class RunningTrial:
         # What an earlier attempt sampled is in SQL, and is read with this one's first samples.
         self._has_earlier_samples = claimed.trial.attempt > 1
         self._last_step: int | None = None
+        self.progress = Progress()
         self._checkpoints = Path(request.checkpoint_dir)
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
@@ -183,10 +185,12 @@ class RunningTrial:
                     self._saturation.window.names = message.names
             case Trace():
                 self._trace(message)
+                self.progress.sampled(message)
             case Metrics():
                 metrics.append_metrics(
                     self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
+                self.progress.recorded(message)
             case KnobAnswer():
                 knobs.record_answer(self._database, message, trial_id=self.id, fence=self.fence)
             case Sync():
@@ -224,6 +228,7 @@ class RunningTrial:
             lease=(self.id, self.fence),
         )
         self._last_report, self._last_step = report.value, report.step
+        self.progress.reported(report)
         reason = pruned_by(self._spec.pruner, step=report.step) if prune else None
         if self._saturation is not None and not prune:
             try:

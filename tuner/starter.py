@@ -77,6 +77,7 @@ class Starter:
                 study=study,
                 engine=self._executor.engine,
                 room=room if spec is None else None,
+                quota=self._settings.quota_running_trials,
             )
             self._name_too_large()
             if claimed is None:
@@ -103,7 +104,13 @@ class Starter:
     def has_work_for(self, engine: str) -> bool:
         """Whether a trial could be claimed now by a worker of this or another engine."""
         return bool(
-            queueing.candidates(self._database, tasks=self._tasks, study=self._study, engine=engine)
+            queueing.candidates(
+                self._database,
+                tasks=self._tasks,
+                study=self._study,
+                engine=engine,
+                quota=self._settings.quota_running_trials,
+            )
         )
 
     def start(self) -> list[RunningTrial]:

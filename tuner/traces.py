@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,12 +124,34 @@ def latest_saturation(
     return [row.step for row in rows], saturation
 
 
-def read_trace(database: Database, trial: TrialRow, *, max_steps: int = 2000) -> AlphaTrace:
-    """A trial's trace, thinned evenly to at most ``max_steps`` rows; first and last stay."""
-    layers = trial.layers or []
-    of_trial = TraceRow.trial_id == trial.id
+def read_trace(
+    database: Database,
+    trial: TrialRow,
+    *,
+    max_steps: int = 2000,
+    layers: Sequence[str] | None = None,
+    after_step: int | None = None,
+    before_step: int | None = None,
+) -> AlphaTrace:
+    """A trial's trace, thinned evenly to at most ``max_steps`` rows; first and last stay.
+
+    Args:
+        database: the database.
+        trial: the trial's row.
+        max_steps: at most so many rows.
+        layers: globs on the names of the layers that are wanted; by default all are.
+        after_step: only what was sampled after this step.
+        before_step: only what was sampled before this step.
+    """
+    names = trial.layers or []
+    kept = [i for i, name in enumerate(names) if layers is None or _matches(name, layers)]
+    wanted = [TraceRow.trial_id == trial.id]
+    if after_step is not None:
+        wanted.append(TraceRow.step > after_step)
+    if before_step is not None:
+        wanted.append(TraceRow.step < before_step)
     with database.read() as session:
-        ids = list(session.scalars(select(TraceRow.id).where(of_trial).order_by(TraceRow.id)))
+        ids = list(session.scalars(select(TraceRow.id).where(*wanted).order_by(TraceRow.id)))
         if len(ids) > max_steps:
             ids = [ids[i] for i in np.linspace(0, len(ids) - 1, max_steps).round().astype(int)]
         rows = session.execute(
@@ -136,11 +160,16 @@ def read_trace(database: Database, trial: TrialRow, *, max_steps: int = 2000) ->
             .order_by(TraceRow.id)
         ).all()
     return AlphaTrace(
-        layers=layers,
+        layers=[names[i] for i in kept],
         steps=[row.step for row in rows],
-        alpha=_stack([row.alpha for row in rows], width=len(layers)),
-        saturation=_stack([row.saturation for row in rows], width=len(layers)),
+        alpha=_stack([row.alpha for row in rows], width=len(names))[:, kept],
+        saturation=_stack([row.saturation for row in rows], width=len(names))[:, kept],
     )
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    # As alphagrad.optim.matching_layers, without importing torch.
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _stack(rows: list[bytes], *, width: int) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import knobs, leases, study_store
+from alphagrad.tuner import events, knobs, leases, progress, study_store
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
@@ -34,6 +34,8 @@ POLL_SECONDS = 0.1
 """How often knob commands are looked up: the most that one waits before it reaches its trial."""
 HOUSEKEEPING_SECONDS = 0.5
 """How often free trials, expired leases, ended and cancelled studies are looked up."""
+TRIM_SECONDS = 600.0
+"""How often events that nobody needs any more are deleted."""
 
 
 class Worker:
@@ -81,7 +83,7 @@ class Worker:
         self._killed: list[RunningProcess] = []
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
-        self._next_poll = self._next_housekeeping = 0.0
+        self._next_poll = self._next_housekeeping = self._next_trim = 0.0
 
     def stop(self) -> None:
         """Make :meth:`run` return soon; safe to call from a signal handler or another thread."""
@@ -137,6 +139,7 @@ class Worker:
         if self._running and now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
             self._deliver_knobs()
+            self._announce_progress(now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_SECONDS
             self._keep_house()
@@ -184,7 +187,20 @@ class Worker:
             if command.id > by_id[trial_id].last_knob:
                 by_id[trial_id].deliver(command)
 
+    def _announce_progress(self, now: float) -> None:
+        due = [running for running in self._running.values() if running.progress.is_due(now)]
+        if not due:
+            return
+        progress.announce(
+            self._database, {(running.id, running.fence): running.progress for running in due}
+        )
+        for running in due:
+            running.progress.was_announced(now)
+
     def _keep_house(self) -> None:
+        if time.monotonic() >= self._next_trim:
+            self._next_trim = time.monotonic() + TRIM_SECONDS
+            events.trim(self._database)
         self._end_cancelled()
         self._go_on()
         if self._driver is not None:

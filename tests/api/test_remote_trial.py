@@ -16,8 +16,8 @@ import httpx
 import pytest
 import torch
 
-from alphagrad.api.client import ApiError
 from alphagrad.client import (
+    ApiError,
     LostTrialError,
     RemoteTrial,
     StudyEndedError,
@@ -145,7 +145,7 @@ def test_what_the_server_refuses_is_raised(
     api: httpx.Client, name: str, server_url: str, key: str, ask: Ask
 ) -> None:
     RemoteStudy(api, name)
-    with pytest.raises(ApiError, match="send the API key"):
+    with pytest.raises(ApiError, match="refused the API key"):
         RemoteTrial.ask(server_url, "wrong", study=name)
     with pytest.raises(ApiError, match="no study is named 'none'"):
         RemoteTrial.ask(server_url, key, study="none")

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def append(
     append_trace(database, trial_id=claimed.trial.id, fence=claimed.fence, trace=trace)
 
 
-def read(database: Database, claimed: Claim, **options: int) -> AlphaTrace:
+def read(database: Database, claimed: Claim, **options: Any) -> AlphaTrace:
     with database.read() as session:
         row = session.scalars(select(TrialRow).where(TrialRow.id == claimed.trial.id)).one()
     return read_trace(database, row, **options)

@@ -57,7 +57,7 @@ class RemoteServer:
         self._url = url.rstrip("/")
         self._path = f"/v1/studies/{quote(study, safe='')}"
         self._patience = patience
-        headers = {"Authorization": f"Bearer {key}".encode()}
+        headers = {b"Authorization": f"Bearer {key}".encode()}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import with_constraints
 from alphagrad.tuner.remote_asks import Asked, RemoteAsks, must_be_remote
+from alphagrad.tuner.remote_news import RemoteNews
 from alphagrad.tuner.remote_reports import Said, write_down
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.telling import tell_optuna
@@ -60,6 +61,7 @@ class RemoteTrials:
         self.lease_seconds = lease_seconds
         self._database = database
         self._optuna = optuna_storage
+        self._news = RemoteNews(database)
         self._asks = RemoteAsks(database, optuna_storage, lease_seconds=lease_seconds)
 
     def ask(self, study: str, *, client: str) -> Asked:
@@ -84,7 +86,9 @@ class RemoteTrials:
             ConflictError: the study's engine is another.
             StaleFenceError: the lease was lost, or the study was cancelled.
         """
-        return self._standing(self._renew(study, number, fence))
+        claimed = self._renew(study, number, fence)
+        self._news.heard(claimed)
+        return self._standing(claimed)
 
     def report(self, study: str, number: int, *, fence: int, said: Said) -> Standing:
         """Write down what a trial says, judge it, and renew its lease; safe to do twice.
@@ -99,6 +103,7 @@ class RemoteTrials:
         """
         claimed = self._renew(study, number, fence)
         write_down(self._database, self._optuna, claimed, said)
+        self._news.heard(claimed, said)
         return self._standing(claimed)
 
     def tell(
@@ -142,6 +147,7 @@ class RemoteTrials:
         except StaleFenceError:
             if not self._has_ended(claimed.trial.id, fence, completed.state):
                 raise
+        self._news.over(claimed.trial.id, fence)
         try:
             # The sampler should know of it when the next trial is asked for.
             tell_optuna(self._database, self._optuna, studies=[claimed.study.id])

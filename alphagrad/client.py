@@ -13,7 +13,8 @@ from alphagrad.api.client_trial import AsyncTrial, Trial
 
 if TYPE_CHECKING:
     from alphagrad.api.remote_http import LostTrialError, StudyEndedError
-    from alphagrad.api.remote_trial import RemoteTrial, remote_trials, run_remote
+    from alphagrad.api.remote_loop import remote_trials, run_remote
+    from alphagrad.api.remote_trial import RemoteTrial
 
 __all__ = [
     "ApiError",
@@ -36,8 +37,8 @@ _LATER = {
     "LostTrialError": "alphagrad.api.remote_http",
     "StudyEndedError": "alphagrad.api.remote_http",
     "RemoteTrial": "alphagrad.api.remote_trial",
-    "remote_trials": "alphagrad.api.remote_trial",
-    "run_remote": "alphagrad.api.remote_trial",
+    "remote_trials": "alphagrad.api.remote_loop",
+    "run_remote": "alphagrad.api.remote_loop",
 }
 
 

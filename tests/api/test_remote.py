@@ -333,9 +333,9 @@ def test_a_bad_field_is_named(api: httpx.Client, name: str) -> None:
         assert field in [error["field"] for error in problem["errors"]], (what, body)
     # What JSON does not have is no number either.
     for value in ("NaN", "Infinity", "-Infinity", "1e999"):
-        body = f'{{"fence": 1, "reports": [{{"step": 1, "value": {value}}}]}}'
+        text = f'{{"fence": 1, "reports": [{{"step": 1, "value": {value}}}]}}'
         path = f"{study.path}/trials/{trial['number']}:report"
-        answer = api.post(path, content=body, headers={"Content-Type": "application/json"})
+        answer = api.post(path, content=text, headers={"Content-Type": "application/json"})
         assert answer.status_code == 422
     for client in ("", "x" * 101, "a\0b", 7, None):
         assert study.post("trials:ask", {"client": client}).status_code == 422

@@ -85,6 +85,12 @@ def program(key: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
         process.communicate()
 
 
+def test_the_page_shows_the_programs() -> None:
+    page = (EXAMPLES.parent / "remote.md").read_text(encoding="utf-8")
+    for name in ("remote.sh", "remote.mjs", "remote_script.py"):
+        assert (EXAMPLES / name).read_text(encoding="utf-8").rstrip() in page
+
+
 def test_programs_run_trials_across_a_killed_server(
     start: Callable[[], subprocess.Popen[str]],
     program: Callable[..., subprocess.Popen[str]],

@@ -38,7 +38,7 @@ def ask(server_url: str, key: str, name: str, tmp_path: Path) -> Iterator[Ask]:
     asked: list[RemoteTrial] = []
 
     def ask(**options: Any) -> RemoteTrial:
-        given = {"study": name, "checkpoints": tmp_path} | options
+        given: dict[str, Any] = {"study": name, "checkpoints": tmp_path} | options
         asked.append(RemoteTrial.ask(server_url, key, **given))
         return asked[-1]
 
@@ -79,7 +79,7 @@ def test_a_script_is_a_trial(api: httpx.Client, name: str, ask: Ask) -> None:
             if not knob:
                 path = f"{study.path}/trials/0/alpha"
                 knob.update(api.patch(path, json={"layers": "weight", "alpha": 3}).json())
-            return study.get("/trials/0/knobs")["items"][0]["state"] == "applied"
+            return bool(study.get("/trials/0/knobs")["items"][0]["state"] == "applied")
 
         loss = train(trial, steps=20, until=turned)
         told = trial.tell(loss)

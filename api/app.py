@@ -54,12 +54,7 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeper = Housekeeper(
-            database,
-            optuna_storage,
-            lease_seconds=settings.lease_seconds,
-            progress=app.state.remote_trials.progress,
-        )
+        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
         housekeeper.start()
         sender = WebhookSender(database, local=settings.webhooks_local)
         if settings.webhooks:

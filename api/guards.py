@@ -18,7 +18,7 @@ from alphagrad.api.settings import ApiSettings
 
 
 def add_guards(app: FastAPI, settings: ApiSettings) -> None:
-    """Put the guards before an application; the last one added is the first that a request meets."""
+    """Put the guards before an application; the last one added is the first to be met."""
     app.add_middleware(IdempotencyKeys, database=app.state.database)
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Authorize, database=app.state.database)

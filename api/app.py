@@ -100,6 +100,6 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
 
     app.openapi = describe(app)  # type: ignore[method-assign]
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
-    app.router.default = Dashboard(dashboard_storage)
+    app.router.default = app.state.dashboard = Dashboard(dashboard_storage)
     add_guards(app, settings)
     return app

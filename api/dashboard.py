@@ -59,10 +59,10 @@ class Dashboard:
                     MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
                 await send(message)
 
-            app = await run_in_threadpool(self._made) if self._app is None else self._app
+            app = await run_in_threadpool(self.make) if self._app is None else self._app
             await app({**scope, "root_path": "", "headers": headers}, receive, with_policy)
 
-    def _made(self) -> ASGIApp:
+    def make(self) -> ASGIApp:
         """The application of the dashboard, made when it is first asked for.
 
         It imports scikit-learn, which takes longer than all else, and may never be asked for.

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import login, studies, tasks, trials
+from alphagrad.api import login, page_routes, studies, tasks, trials, web_files
 from alphagrad.api.auth import RequireKey, Sessions
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.hosts import AllowedHosts
@@ -57,17 +56,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
-    app.include_router(login.router)
+    for pages in (login.router, page_routes.router, web_files.router):
+        app.include_router(pages)
 
     @app.get("/healthz", tags=["health"])
     def healthz() -> dict[str, str]:
         """Whether the server answers; needs no key."""
         return {"status": "ok"}
-
-    @app.get("/", include_in_schema=False)
-    def index() -> RedirectResponse:
-        """The dashboard is the first page."""
-        return RedirectResponse("/dashboard", status_code=303)
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
     app.router.default = Dashboard(dashboard_storage)

@@ -1,0 +1,63 @@
+/**
+ * Plotly in the page's colours: no tool bar, no animation, a summary in words beside each plot.
+ * @module
+ */
+
+import { colour, recoloured } from './chrome.js';
+import { el } from './dom.js';
+
+const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false };
+
+/** @type {Map<HTMLElement, () => void>} */
+const drawn = new Map();
+recoloured.add(() => {
+  for (const again of drawn.values()) again();
+});
+
+/**
+ * Axes and their looks.
+ * @param {{x: string, y: string, xlog?: boolean, ylog?: boolean}} axes
+ * @param {Record<string, any>} [more]
+ */
+function layoutFor(axes, more = {}) {
+  const axis = (/** @type {string} */ title, /** @type {boolean | undefined} */ log) => ({
+    title: { text: title, standoff: 8, font: { size: 12 } }, type: log ? 'log' : undefined, automargin: true,
+    gridcolor: colour('grid'), linecolor: colour('line'), zeroline: false, ticks: 'outside', tickcolor: colour('line'),
+    ticklen: 4, exponentformat: 'power', minexponent: 5,
+  });
+  return {
+    font: { family: 'ui-sans-serif, system-ui, sans-serif', size: 12, color: colour('muted') },
+    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+    margin: { l: 56, r: 16, t: 12, b: 44 }, hovermode: 'closest', showlegend: false,
+    hoverlabel: { font: { family: 'ui-sans-serif, system-ui, sans-serif', size: 12 } },
+    xaxis: axis(axes.x, axes.xlog), yaxis: axis(axes.y, axes.ylog), uirevision: 'kept', ...more,
+  };
+}
+
+/**
+ * Draw, or draw anew, a plot; with no data its place says so.
+ * @param {HTMLElement} place
+ * @param {any[]} traces
+ * @param {{x: string, y: string, xlog?: boolean, ylog?: boolean, layout?: () => Record<string, any>}} axes
+ * @param {string} summary What it shows, in words.
+ */
+export async function drawPlot(place, traces, axes, summary) {
+  let [shown, words] = /** @type {(HTMLElement | null)[]} */ ([place.querySelector('.plot-body'), place.querySelector('.plot-words')]);
+  if (!shown || !words) {
+    shown = el('div', { class: 'plot-body', role: 'img' });
+    words = el('p', { class: 'plot-words' });
+    place.replaceChildren(shown, words);
+  }
+  const body = shown;
+  const empty = traces.every((trace) => !(trace.x || trace.z || []).length);
+  place.classList.toggle('empty-plot', empty);
+  words.textContent = summary;
+  body.setAttribute('aria-label', summary);
+  if (empty) {
+    if (drawn.delete(place)) Plotly.purge(body);
+    return;
+  }
+  const draw = () => Plotly.react(body, traces, layoutFor(axes, axes.layout?.()), CONFIG);
+  drawn.set(place, draw);
+  await draw();
+}

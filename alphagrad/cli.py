@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from alphagrad import cli_data, cli_steer  # noqa: F401  (their commands register themselves)
+from alphagrad import cli_data, cli_keys, cli_steer  # noqa: F401  (their commands register themselves)
 from alphagrad.cli_app import (
     DatabaseUrl,
     Home,

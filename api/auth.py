@@ -1,65 +1,33 @@
-"""Who may do what: a bearer key for everything, a cookie for reading in a browser."""
+"""Who makes a request: a bearer key for everything, a cookie for reading in a browser."""
 
 from __future__ import annotations
 
-import hmac
-import os
-import secrets
-import tempfile
-import time
-from contextlib import suppress
-from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alphagrad.api.keys import KeyCheck, hash_key
+from alphagrad.api.keys import KeyRing, hash_key
+from alphagrad.api.principal import Principal
 from alphagrad.api.problems import problem
+from alphagrad.api.roles import BROWSERS, READING
+from alphagrad.api.sessions import Sessions, cookie_name
+from alphagrad.tuner.database import is_outage
 
-COOKIE = "alphagrad_session"
-SESSION_SECONDS = 30 * 24 * 3600
-SECRET_BYTES = 32
-OPEN_PATHS = ("/healthz", "/login")
-READING = ("GET", "HEAD")
-
-
-class Sessions:
-    """Cookies that stand for a key, signed with a secret of this installation.
-
-    Args:
-        home: the folder that keeps the secret, readable by its owner alone.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self._secret = _secret(home / "session-secret")
-
-    def issue(self, key: str) -> str:
-        """A cookie's value for a key that was checked."""
-        body = f"{hash_key(key)}.{int(time.time()) + SESSION_SECONDS}"
-        return f"{body}.{self._sign(body)}"
-
-    def key_hash(self, cookie: str) -> str | None:
-        """The hash of the key a cookie stands for; ``None`` if forged or too old."""
-        body, _, signature = cookie.rpartition(".")
-        hashed, _, expires = body.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
-            return None
-        return hashed if expires.isdecimal() and int(expires) > time.time() else None
-
-    def _sign(self, body: str) -> str:
-        return hmac.new(self._secret, body.encode(), "sha256").hexdigest()
+OPEN_PATHS = ("/healthz", "/readyz", "/login")
 
 
 class RequireKey:
-    """ASGI middleware: no path but health and login answers without the key.
+    """ASGI middleware: no path but health and login answers without a key.
 
+    It finds out who asks, as ``request.state.principal``; what they may do is decided further in.
     A cookie is good for reading alone, so that no other site's page can make a browser write.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: KeyCheck, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, *, keys: KeyRing, sessions: Sessions) -> None:
         self._app = app
         self._keys = keys
         self._sessions = sessions
@@ -72,39 +40,46 @@ class RequireKey:
         if scope["type"] != "http":
             return  # no web sockets are served
         request = Request(scope)
-        if await run_in_threadpool(self._allowed, request):
-            await self._app(scope, receive, send)
-        elif request.method in READING and "text/html" in request.headers.get("accept", ""):
-            await RedirectResponse(f"/login?next={quote(request.url.path)}", 303)(
-                scope, receive, send
+        try:
+            principal = await self._principal(request)
+        except DBAPIError as error:
+            if not is_outage(error):
+                raise
+            answer: Response = problem(
+                503, "database-away", "the database does not answer; try again"
             )
         else:
-            answer = problem(
-                401,
-                "unauthorized",
-                "send the API key: 'Authorization: Bearer <key>'",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-            await answer(scope, receive, send)
+            if principal is not None:
+                scope.setdefault("state", {})["principal"] = principal
+                await self._app(scope, receive, send)
+                return
+            answer = _unauthorized(request)
+        await answer(scope, receive, send)
 
-    def _allowed(self, request: Request) -> bool:
+    async def _principal(self, request: Request) -> Principal | None:
+        hashed = self._hash(request)
+        if hashed is None:
+            return None
+        # From memory without changing threads, which is how nearly all requests go.
+        return self._keys.known(hashed) or await run_in_threadpool(self._keys.find, hashed)
+
+    def _hash(self, request: Request) -> str | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme:
-            return scheme.lower() == "bearer" and self._keys(key.strip())
-        if request.method not in READING:
-            return False
-        hashed = self._sessions.key_hash(request.cookies.get(COOKIE, ""))
-        return hashed is not None and self._keys.has_hash(hashed)
+            return hash_key(key.strip()) if scheme.lower() == "bearer" else None
+        if request.method not in READING and request.url.path not in BROWSERS:
+            return None
+        return self._sessions.key_hash(request.cookies.get(cookie_name(request), ""))
 
 
-def _secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.stat().st_size < SECRET_BYTES:
-        path.unlink(missing_ok=True)
-        # Whole before it has its name: a crash must not leave an empty secret.
-        with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # readable by its owner alone
-            file.write(secrets.token_bytes(SECRET_BYTES))
-            file.flush()
-            with suppress(FileExistsError):  # another process was first
-                os.link(file.name, path)
-    return path.read_bytes()
+def _unauthorized(request: Request) -> Response:
+    path = request.url.path
+    reads = request.method in READING
+    if (reads or path in BROWSERS) and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"/login?next={quote(path)}" if reads else "/login", 303)
+    return problem(
+        401,
+        "unauthorized",
+        "send the API key: 'Authorization: Bearer <key>'",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

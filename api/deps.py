@@ -6,7 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from alphagrad.api.event_hub import EventHub
+from alphagrad.api.principal import Principal
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.importance import Importances
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 
@@ -26,6 +29,24 @@ def _settings(request: Request) -> TunerSettings:
     return settings
 
 
+def _importances(request: Request) -> Importances:
+    importances: Importances = request.app.state.importances
+    return importances
+
+
+async def _event_hub(request: Request) -> EventHub:
+    hub: EventHub = request.app.state.events
+    return hub
+
+
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
 DatabaseDep = Annotated[Database, Depends(_database)]
 OptunaDep = Annotated[OptunaStorage, Depends(_optuna_storage)]
+EventHubDep = Annotated[EventHub, Depends(_event_hub)]
 SettingsDep = Annotated[TunerSettings, Depends(_settings)]
+ImportancesDep = Annotated[Importances, Depends(_importances)]
+PrincipalDep = Annotated[Principal, Depends(_principal)]

@@ -1,4 +1,4 @@
-"""The login page: a key in, a cookie for reading out; the page keeps the key for writing."""
+"""Login, a key in and a cookie for reading out, and logout; the page keeps the key for writing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from markupsafe import Markup
 
-from alphagrad.api.auth import COOKIE, SESSION_SECONDS, Sessions
-from alphagrad.api.keys import KeyCheck
+from alphagrad.api.keys import KeyRing
+from alphagrad.api.sessions import Sessions, clear_cookie, set_cookie
 
 router = APIRouter(include_in_schema=False)
 
@@ -53,27 +53,20 @@ def login(
     next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002
 ) -> Response:
     """Check the key and set the cookie."""
-    keys: KeyCheck = request.app.state.keys
+    keys: KeyRing = request.app.state.keys
     sessions: Sessions = request.app.state.sessions
-    if not keys(key.strip()):
+    if keys(key.strip()) is None:
         return _page(next, message="This is not the key.", status=401)
     answer = RedirectResponse(_local(next), status_code=303)
-    answer.set_cookie(
-        COOKIE,
-        sessions.issue(key.strip()),
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+    set_cookie(request, answer, sessions.issue(key.strip()))
     return answer
 
 
-@router.get("/logout")
-def logout() -> Response:
-    """Take the cookie away; the login page takes the key out of the tab."""
+@router.post("/logout")
+def logout(request: Request) -> Response:
+    """Take the cookie away."""
     answer = RedirectResponse("/login", status_code=303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    clear_cookie(request, answer)
     return answer
 
 

@@ -19,7 +19,10 @@ from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
     FieldError,
+    NoLogError,
+    QuotaError,
     SpecError,
+    StaleFenceError,
     StudyNotFoundError,
     TrialNotFoundError,
     field_errors,
@@ -105,6 +108,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     def _not_found(request: Request, error: LookupError) -> JSONResponse:
         return problem(404, "not-found", str(error))
 
+    @app.exception_handler(NoLogError)
+    def _no_log(request: Request, error: NoLogError) -> JSONResponse:
+        return problem(404, "no-log", str(error))
+
     @app.exception_handler(DuplicateStudyError)
     def _duplicate(request: Request, error: DuplicateStudyError) -> JSONResponse:
         taken = FieldError("name", error.name, "a study of this name exists")
@@ -113,6 +120,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(ConflictError)
     def _conflict(request: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
+
+    @app.exception_handler(StaleFenceError)
+    def _stale(request: Request, error: StaleFenceError) -> JSONResponse:
+        return problem(409, "stale-fence", str(error))
+
+    @app.exception_handler(QuotaError)
+    def _quota(request: Request, error: QuotaError) -> JSONResponse:
+        return problem(409, "quota-exceeded", str(error))
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:

@@ -13,7 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from alphagrad.api.app import create_app
-from alphagrad.api.keys import ensure_key
+from alphagrad.api.keys import ensure_key, has_key
+from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.worker_process import WorkerProcess
 from alphagrad.tuner.database import Database
@@ -39,12 +40,13 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         with_worker: also run trials here.
 
     Raises:
-        ServeError: the address is not loopback and no key is configured, or it is taken.
+        ServeError: the address is not loopback and there is no key yet, or it is taken.
     """
-    if not settings.is_loopback and settings.api_key is None:
+    if not settings.is_loopback and not _has_key(settings):
         raise ServeError(
-            f"host {settings.host!r} can be reached from other machines: set ALPHAGRAD_API_KEY "
-            "first (or listen on 127.0.0.1)"
+            f"host {settings.host!r} can be reached from other machines: make a key first, with "
+            "'alphagrad keys make NAME --role admin' or in ALPHAGRAD_API_KEY (or listen on "
+            "127.0.0.1)"
         )
     listener = _listen(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -55,7 +57,7 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     database.dispose()
     if key is not None:
         print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             create_app(settings),
             log_config=None,
@@ -87,6 +89,21 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         if worker is not None:
             worker.stop()
         state.unlink(missing_ok=True)
+
+
+def _has_key(settings: ApiSettings) -> bool:
+    """Whether a key was made before this start; the one made below would come too late."""
+    if settings.api_key is not None:
+        return True
+    database = Database(settings.url)
+    file = Path(database.url.database or "")
+    if database.is_sqlite and not file.exists():
+        return False
+    try:
+        migrate(database)
+        return has_key(database)
+    finally:
+        database.dispose()
 
 
 def _listen(settings: ApiSettings) -> socket.socket:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
-from alphagrad.api.deps import DatabaseDep, OptunaDep, SettingsDep
+from alphagrad.api.deps import DatabaseDep, OptunaDep, PrincipalDep, SettingsDep
 from alphagrad.api.pages import Page, decode_token, encode_token
 from alphagrad.api.study_models import ExploitOut, StudyOut, StudyPatch, SubmittedStudy
 from alphagrad.tuner import (
@@ -26,11 +26,21 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 @router.post("", status_code=202)
 def submit(
-    spec: StudySpec, response: Response, database: DatabaseDep, optuna_storage: OptunaDep
+    spec: StudySpec,
+    response: Response,
+    database: DatabaseDep,
+    optuna_storage: OptunaDep,
+    principal: PrincipalDep,
 ) -> SubmittedStudy:
     """Submit a study. Workers take it up; ``Location`` is where to watch it."""
     check_task(spec)
-    study_store.create_study(database, optuna_storage, spec)
+    study_store.create_study(
+        database,
+        optuna_storage,
+        spec,
+        owner=principal.name,
+        max_open=principal.max_open_studies,
+    )
     response.headers["Location"] = f"/v1/studies/{spec.name}"
     return SubmittedStudy.of(study_store.get_study(database, spec.name))
 

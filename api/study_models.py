@@ -27,6 +27,7 @@ class StudyOut(BaseModel):
     best: TrialOut | None = Field(description="the best feasible one; null with several objectives")
     best_trials: list[TrialOut] = Field(description="the Pareto front, by number, at most 100")
     eta_seconds: float | None = Field(description="null if unknown")
+    owner: str | None = Field(description="the API key that submitted it; null: the command line")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -46,6 +47,7 @@ class StudyOut(BaseModel):
             best=None if status.best is None else TrialOut.of(status.best),
             best_trials=[TrialOut.of(row) for row in status.best_trials],
             eta_seconds=status.eta_seconds,
+            owner=status.row.owner,
             created_at=created_at,
             started_at=timestamp(status.row.started_at),
             finished_at=timestamp(status.row.finished_at),

@@ -19,6 +19,7 @@ from alphagrad.tuner.space import Scalar
 from alphagrad.tuner.text import Text
 from alphagrad.tuner.traces import AlphaTrace
 
+LayerGlob = Annotated[Text, Field(min_length=1, max_length=500)]
 MetricName = Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
 
 
@@ -131,7 +132,7 @@ class MetricsOut(BaseModel):
         """From what was read."""
         return cls(
             metrics={
-                name: SeriesOut(steps=steps.tolist(), values=_finite(values))
+                name: SeriesOut(steps=steps.tolist(), values=finite(values))
                 for name, (steps, values) in metrics.items()
             }
         )
@@ -142,7 +143,7 @@ class AlphaPatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    layers: Text = Field(default="*", min_length=1, max_length=500, description="a glob on names")
+    layers: LayerGlob = Field(default="*", description="a glob on names")
     alpha: float | None = Field(default=None, description="the new steepness; null leaves it")
     pin: bool | None = Field(
         default=None,
@@ -185,5 +186,6 @@ def _rows(values: NDArray[np.float32]) -> list[list[float | None]]:
     return listed
 
 
-def _finite(values: NDArray[np.float64]) -> list[float | None]:
+def finite(values: NDArray[np.float64]) -> list[float | None]:
+    """The values as JSON has them."""
     return [value if math.isfinite(value) else None for value in values.tolist()]

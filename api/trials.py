@@ -15,6 +15,7 @@ from alphagrad.api.trial_models import (
     AttemptOut,
     EnqueuedTrial,
     KnobOut,
+    LayerGlob,
     MetricName,
     MetricsOut,
     TrialOut,
@@ -66,11 +67,30 @@ def list_attempts(name: str, number: Number, database: DatabaseDep) -> Page[Atte
 
 @router.get("/{number}/alpha")
 def read_alpha(
-    name: str, number: Number, database: DatabaseDep, max_steps: MaxSteps = 2000
+    name: str,
+    number: Number,
+    database: DatabaseDep,
+    max_steps: MaxSteps = 2000,
+    layers: Annotated[
+        list[LayerGlob] | None, Query(description="globs on names; all layers, if none is given")
+    ] = None,
+    after_step: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
+    before_step: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
 ) -> AlphaTraceOut:
-    """α and saturation of every layer over the trial's steps, thinned to ``max_steps`` rows."""
+    """α and saturation of every layer over the trial's steps, thinned to ``max_steps`` rows.
+
+    ``after_step`` and ``before_step`` are not included themselves.
+    """
     trial = study_store.get_trial(database, name, number)
-    return AlphaTraceOut.of(traces.read_trace(database, trial, max_steps=max_steps))
+    trace = traces.read_trace(
+        database,
+        trial,
+        max_steps=max_steps,
+        layers=layers,
+        after_step=after_step,
+        before_step=before_step,
+    )
+    return AlphaTraceOut.of(trace)
 
 
 @router.get("/{number}/metrics")

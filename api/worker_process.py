@@ -27,7 +27,9 @@ class WorkerProcess:
     """
 
     def __init__(self, settings: TunerSettings) -> None:
-        self._environment = os.environ | {
+        # A worker has no use for the API's key, and what a task runs must not see it.
+        environment = {k: v for k, v in os.environ.items() if k != "ALPHAGRAD_API_KEY"}
+        self._environment = environment | {
             "ALPHAGRAD_HOME": str(settings.home.absolute()),
             "ALPHAGRAD_DATABASE_URL": settings.url,
             "ALPHAGRAD_SLOTS": str(settings.slots),

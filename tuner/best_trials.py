@@ -52,11 +52,16 @@ def join_front(session: Session, trial: TrialRow) -> None:
     trial.on_front = True
 
 
-def best_trials(session: Session, study: StudyRow) -> list[TrialRow]:
+def best_trials(session: Session, study: StudyRow, *, most: int = 1) -> list[TrialRow]:
     """The complete and feasible trials that are best.
 
+    Args:
+        session: a transaction of the caller's.
+        study: the study's row.
+        most: of one objective at most so many, the best first.
+
     Returns:
-        At most one, or with several objectives the Pareto front: at most ``MOST_BEST``, by number.
+        Those, or with several objectives the Pareto front: at most ``MOST_BEST``, by number.
     """
     of_study = TrialRow.study_id == study.id
     if study.spec.get("directions"):
@@ -64,4 +69,4 @@ def best_trials(session: Session, study: StudyRow) -> list[TrialRow]:
         return list(session.scalars(front.limit(MOST_BEST)))
     order = TrialRow.value.desc() if study.spec["direction"] == "maximize" else TrialRow.value.asc()
     feasible = (of_study, TrialRow.state == "COMPLETE", TrialRow.feasible)
-    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(1)))
+    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(most)))

@@ -16,6 +16,7 @@ class Contact:
     Args:
         lease_seconds: the length of a lease; it is renewed every third of it, and an answer that
             takes as long is an outage: a shorter one lets no lease run out.
+        steady_after: seconds from now on in which nobody may be taken for dead.
 
     Example:
         >>> contact = Contact(lease_seconds=15.0)
@@ -25,10 +26,10 @@ class Contact:
         True
     """
 
-    def __init__(self, lease_seconds: float) -> None:
+    def __init__(self, lease_seconds: float, *, steady_after: float = 0.0) -> None:
         self._lease = lease_seconds
         self._asked_at: float | None = None
-        self._steady_from = 0.0
+        self._steady_from = time.monotonic() + steady_after
 
     @contextmanager
     def made(self) -> Iterator[None]:

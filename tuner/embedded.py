@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -33,6 +34,7 @@ def run_study(
 
     Raises:
         DuplicateStudyError: the name is taken.
+        SpecError: its engine is ``remote``: nobody could ask for its trials here.
 
     Example::
 
@@ -40,6 +42,9 @@ def run_study(
         status = run_study(load_spec(Path("studies/digits.toml")))
         print(status.best.value, status.best.params)
     """
+    if spec.engine == "remote":
+        message = "its trials are asked for over HTTP: submit it to a server (alphagrad serve)"
+        raise SpecError([FieldError("engine", spec.engine, message)])
     settings = settings or TunerSettings()
     database = Database(settings.url)
     try:

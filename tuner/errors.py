@@ -56,8 +56,23 @@ class TrialNotFoundError(TunerError):
         super().__init__(f"study {study!r} has no trial {number}")
 
 
+class NoLogError(TunerError):
+    """A trial's log is not on this machine."""
+
+    def __init__(self, study: str, number: int, *, worker: str | None) -> None:
+        where = f"the machine of its worker, {worker}," if worker else "the machine of its worker"
+        super().__init__(
+            f"the log of trial {number} of study {study!r} is not on this machine; {where} has it, "
+            "unless it was pruned"
+        )
+
+
 class ConflictError(TunerError):
     """What was asked does not fit the state of the study or trial."""
+
+
+class QuotaError(TunerError):
+    """An API key has as much as it may have."""
 
 
 class StaleFenceError(TunerError):

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from alphagrad.tuner.messages import FromTrial, ToTrial, TrialRequest
 
 Engine = Literal["optuna", "ray"]
+"""Where workers run trials."""
 
 
 class Line(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from alphagrad.tuner import events
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError, FieldError, SpecError, StaleFenceError
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
@@ -56,6 +57,7 @@ def request_knob(
         session.add(knob)
         session.flush()
         session.refresh(knob)
+        _say(session, trial.study_id, knob)
         return knob
 
 
@@ -85,14 +87,14 @@ def record_answer(database: Database, answer: KnobAnswer, *, trial_id: int, fenc
     """
 
     def attempt(session: Session) -> None:
-        held = session.scalar(
-            select(TrialRow.id)
+        study_id = session.scalar(
+            select(TrialRow.study_id)
             .where(TrialRow.id == trial_id, TrialRow.fence == fence, TrialRow.state == "RUNNING")
             .with_for_update()
         )
-        if held is None:
+        if study_id is None:
             raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
-        session.execute(
+        answered = session.scalars(
             update(KnobRow)
             .where(KnobRow.id == answer.id, KnobRow.trial_id == trial_id)
             .where(KnobRow.state == "requested")
@@ -102,15 +104,27 @@ def record_answer(database: Database, answer: KnobAnswer, *, trial_id: int, fenc
                 reason=answer.reason,
                 answered_at=db_now(),
             )
+            .returning(KnobRow)
         )
+        for knob in answered:
+            _say(session, study_id, knob)
 
     database.retry(attempt)
 
 
-def reject_open_knobs(session: Session, trial_id: int) -> None:
+def reject_open_knobs(session: Session, trial: TrialRow) -> None:
     """Close the commands of a trial that has ended."""
-    session.execute(
+    rejected = session.scalars(
         update(KnobRow)
-        .where(KnobRow.trial_id == trial_id, KnobRow.state == "requested")
+        .where(KnobRow.trial_id == trial.id, KnobRow.state == "requested")
         .values(state="rejected", reason="the trial has ended", answered_at=db_now())
+        .returning(KnobRow)
     )
+    for knob in rejected:
+        _say(session, trial.study_id, knob)
+
+
+def _say(session: Session, study_id: int, knob: KnobRow) -> None:
+    facts = {column.key: getattr(knob, column.key) for column in KnobRow.__table__.columns}
+    del facts["trial_id"]
+    events.emit(session, "trial.knob", study_id=study_id, trial_id=knob.trial_id, knob=facts)

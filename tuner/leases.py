@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, best_trials, queueing
+from alphagrad.tuner import attempts, best_trials, events, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -48,6 +48,7 @@ def claim(
     study: str | None = None,
     engine: str = "optuna",
     room: Room | None = None,
+    quota: int | None = None,
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -62,35 +63,55 @@ def claim(
         study: claim from this study alone.
         engine: claim from studies of this engine alone.
         room: claim what fits into it; by default whatever comes next.
+        quota: how many trials of one API key run at a time, where the key has no quota of its own.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
     for study_id in queueing.candidates(
-        database, tasks=tasks, study=study, engine=engine, room=room
+        database, tasks=tasks, study=study, engine=engine, room=room, quota=quota
     ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)
             row = session.get_one(StudyRow, study_id, with_for_update=True)
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            claimable = row.state in CLAIMABLE_STUDY
+            trial = queueing.next_trial(session, row, quota=quota) if claimable else None
             if trial is None:
                 continue  # another worker was faster
-            now = session.scalar(select(db_now()))
-            assert now is not None
-            trial.state = "RUNNING"
-            trial.worker = worker
-            trial.fence += 1
-            trial.attempt += 1
-            trial.lease_expires_at = now + lease_seconds
-            trial.not_before = None
-            trial.started_at = trial.started_at or now
-            row.state = "RUNNING"
-            row.started_at = row.started_at or now
-            session.flush()
-            attempts.begin(session, trial, worker=worker, now=now)
-            return Claim(trial=trial, study=row)
+            return take(session, row, trial, worker=worker, lease_seconds=lease_seconds)
     return None
+
+
+def take(
+    session: Session, study: StudyRow, trial: TrialRow, *, worker: str, lease_seconds: float
+) -> Claim:
+    """Begin an attempt at a trial, in a transaction of the caller's that has locked both rows."""
+    now = session.scalar(select(db_now()))
+    assert now is not None
+    trial.state = "RUNNING"
+    trial.worker = worker
+    trial.fence += 1
+    trial.attempt += 1
+    trial.lease_expires_at = now + lease_seconds
+    trial.not_before = None
+    trial.started_at = trial.started_at or now
+    if study.state != "RUNNING":
+        events.emit(session, "study.changed", study_id=study.id, state="RUNNING", finished=False)
+    study.state = "RUNNING"
+    study.started_at = study.started_at or now
+    session.flush()
+    attempts.begin(session, trial, worker=worker, now=now)
+    if trial.number is not None:  # else it has no parameters yet: see record_ask
+        events.emit(
+            session,
+            "trial.started",
+            study_id=study.id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            params=trial.params,
+        )
+    return Claim(trial=trial, study=study)
 
 
 def renew(
@@ -125,11 +146,17 @@ def renew(
     return database.retry(attempt)
 
 
-def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> int:
+def reap(
+    database: Database, *, remote: bool = False, only_if: Callable[[], bool] = lambda: True
+) -> int:
     """Free the trials whose lease ran out, for another attempt.
+
+    Leases of engine ``remote`` are renewed through a server, so a worker knows nothing of their
+    holders: while no server answers, nobody may be taken for dead.
 
     Args:
         database: the database.
+        remote: free trials of engine ``remote``, and no others; by default all others.
         only_if: asked when the database has let us write; if it says no, nothing is freed.
 
     Returns:
@@ -142,7 +169,13 @@ def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> i
             return 0
         expired = session.scalars(
             select(TrialRow)
-            .where(TrialRow.state == "RUNNING", TrialRow.lease_expires_at < db_now())
+            .where(
+                TrialRow.state == "RUNNING",
+                TrialRow.lease_expires_at < db_now(),
+                TrialRow.study_id.in_(remote_studies())
+                if remote
+                else TrialRow.study_id.not_in(remote_studies()),
+            )
             .with_for_update(skip_locked=True)
         ).all()
         for trial in expired:
@@ -150,6 +183,13 @@ def reap(database: Database, *, only_if: Callable[[], bool] = lambda: True) -> i
         return len(expired)
 
     return database.retry(attempt)
+
+
+def remote_studies() -> Select[int]:
+    """Row ids of the unended studies whose trials are run by whoever asks over HTTP."""
+    return select(StudyRow.id).where(
+        StudyRow.spec["engine"].as_string() == "remote", StudyRow.finished_at.is_(None)
+    )
 
 
 def lose(database: Database, *, trial_id: int, fence: int, error: str) -> None:
@@ -201,6 +241,15 @@ def release(
         trial.worker = None
         trial.lease_expires_at = None
         trial.not_before = session.scalar(select(db_now() + delay)) if delay else None
+        events.emit(
+            session,
+            "trial.retried",
+            study_id=trial.study_id,
+            trial_id=trial.id,
+            attempt=trial.attempt,
+            outcome=outcome,
+            error=events.shortened(error),
+        )
     else:
         end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
 
@@ -220,8 +269,22 @@ def held(session: Session, trial_id: int, fence: int) -> TrialRow:
         .with_for_update()
     )
     if trial is None:
-        raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+        raise _stale(trial_id, fence)
     return trial
+
+
+def must_hold(trial: TrialRow, fence: int) -> None:
+    """The same for a row that is locked already.
+
+    Raises:
+        StaleFenceError: the lease was lost, or the trial has ended.
+    """
+    if trial.fence != fence or trial.state != "RUNNING":
+        raise _stale(trial.id, fence)
+
+
+def _stale(trial_id: int, fence: int) -> StaleFenceError:
+    return StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
 
 
 def check(database: Database, *, trial_id: int, fence: int) -> None:
@@ -233,7 +296,7 @@ def check(database: Database, *, trial_id: int, fence: int) -> None:
     with database.read() as session:
         state = select(TrialRow.state).where(TrialRow.id == trial_id, TrialRow.fence == fence)
         if session.scalar(state) != "RUNNING":
-            raise StaleFenceError(f"trial row {trial_id}: the lease with fence {fence} is lost")
+            raise _stale(trial_id, fence)
 
 
 def give_back(
@@ -287,10 +350,21 @@ def end(
     trial.error = None if error is None else clean_text(error)
     trial.worker = None
     trial.lease_expires_at = None
-    trial.finished_at = session.scalar(select(db_now()))
+    trial.finished_at = db_now()
     # Without an Optuna trial there is nobody to tell.
     trial.told = trial.optuna_trial_id is None
-    reject_open_knobs(session, trial.id)
+    reject_open_knobs(session, trial)
+    events.emit(
+        session,
+        "trial.ended",
+        study_id=trial.study_id,
+        trial_id=trial.id,
+        state=state,
+        value=trial.value,
+        values=trial.objective_values,
+        error=events.shortened(trial.error),
+        attempt=trial.attempt,
+    )
 
 
 def give_up_waiting(session: Session, study: StudyRow, *, error: str) -> None:

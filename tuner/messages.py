@@ -72,9 +72,11 @@ class Trace:
     """Trial to worker: sampled steps, shape ``(samples,)``, and α and saturation at each.
 
     ``alpha`` and ``saturation`` are float32 of shape ``(samples, layers)``; a saturation is NaN
-    where the step had no gradient to measure.
+    where the step had no gradient to measure. ``first`` counts the samples that the attempt sent
+    before.
     """
 
+    first: int
     steps: list[int]
     alpha: NDArray[np.float32]
     saturation: NDArray[np.float32]

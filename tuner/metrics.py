@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import attempts, leases
 from alphagrad.tuner.channel import Channel
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Metrics
@@ -113,6 +113,9 @@ def append_metrics(database: Database, *, trial_id: int, fence: int, batch: Metr
         if new := [name for name in batch.names if name not in known]:
             trial.metrics = known = known + new
         ids = [known.index(name) for name in batch.names]
+        new_from = attempts.unstored(
+            session, trial, "values", first=batch.first, count=len(batch.values)
+        )
         rows = [
             {
                 "trial_id": trial_id,
@@ -125,11 +128,10 @@ def append_metrics(database: Database, *, trial_id: int, fence: int, batch: Metr
             for position, (which, step, value) in enumerate(
                 zip(batch.which, batch.steps, batch.values, strict=True), start=batch.first
             )
-        ]
-        key = {part: rows[0][part] for part in ("trial_id", "name", "fence", "position")}
-        if session.get(MetricRow, key) is not None:
-            return  # a commit whose answer was lost
-        if batch.first == 0:
+        ][new_from:]
+        if not rows:
+            return
+        if batch.first + new_from == 0:
             session.execute(
                 delete(MetricRow).where(
                     MetricRow.trial_id == trial_id,

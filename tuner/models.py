@@ -58,6 +58,8 @@ class StudyRow(Base):
     queue: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     """Parameters that the next new trials try, in their order."""
     optuna_study_id: Mapped[int | None]
+    owner: Mapped[str | None] = mapped_column(String(100))
+    """The name of the API key that submitted it; NULL from the command line on the database."""
     created_at: Mapped[float] = mapped_column(Float(53))
     started_at: Mapped[float | None] = mapped_column(Float(53))
     finished_at: Mapped[float | None] = mapped_column(Float(53))
@@ -154,6 +156,12 @@ class AttemptRow(Base):
     finished_at: Mapped[float | None] = mapped_column(Float(53))
     outcome: Mapped[str | None] = mapped_column(String(16))
     error: Mapped[str | None] = mapped_column(Text)
+    samples: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Rows of its α trace that were stored, whether or not they were thinned out since."""
+    values: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Values of metrics that were stored."""
+    prune_reason: Mapped[str | None] = mapped_column(Text)
+    """Of an attempt over HTTP: why the pruner wants it stopped, by its latest report."""
 
 
 class TraceRow(Base):
@@ -249,13 +257,26 @@ class ExploitRow(Base):
     created_at: Mapped[float] = mapped_column(Float(53))
 
 
-class ApiKeyRow(Base):
-    """An API key, of which only the hash is kept. Roles: reader, submitter, admin."""
+class EventRow(Base):
+    """Something that happened. It outlives its study, so it holds names, not row ids."""
 
-    __tablename__ = "alphagrad_api_keys"
+    __tablename__ = "alphagrad_events"
+    __table_args__ = (
+        Index("ix_alphagrad_events_study", "study", "id"),
+        Index(
+            "ix_alphagrad_events_progress",
+            "id",
+            sqlite_where=text("kind = 'trial.progress'"),
+            postgresql_where=text("kind = 'trial.progress'"),
+        ),
+        # An id is never given twice, not even when the last rows were deleted.
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(100), unique=True)
-    role: Mapped[str] = mapped_column(String(16))
-    hash: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[float] = mapped_column(Float(53))
+    kind: Mapped[str] = mapped_column(String(32))
+    study: Mapped[str] = mapped_column(String(100))
+    trial: Mapped[int | None]
+    """The trial's number."""
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[float] = mapped_column(Float(53))

@@ -1,13 +1,15 @@
-"""A report as one statement: whether the lease holds is checked in it."""
+"""A report as one statement: whether the lease holds is checked in it. And the last one."""
 
 from __future__ import annotations
+
+import math
 
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Insert, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from alphagrad.tuner.models import TrialRow
-from alphagrad.tuner.optuna_tables import REPORTS, TRIALS, stored_report
+from alphagrad.tuner.optuna_tables import REPORTS, TRIALS, read_report, stored_report
 
 _COLUMNS = ("trial_id", "step", "intermediate_value", "intermediate_value_type")
 
@@ -39,6 +41,22 @@ def write_report(
         return connection.execute(_STATEMENTS[name, False], values).rowcount > 0
     values |= {"row": lease[0], "fence": lease[1]}
     return connection.execute(_STATEMENTS[name, True], values).rowcount > 0
+
+
+def last_report(connection: Connection, optuna_trial_id: int) -> float | None:
+    """The value that Optuna gives a pruned trial: that of its largest step, of whatever attempt.
+
+    Returns:
+        The value; ``None`` if it is NaN, or nothing was reported.
+    """
+    found = connection.execute(
+        select(REPORTS.c.intermediate_value, REPORTS.c.intermediate_value_type)
+        .where(REPORTS.c.trial_id == optuna_trial_id)
+        .order_by(REPORTS.c.step.desc())
+        .limit(1)
+    ).first()
+    value = math.nan if found is None else read_report(*found)
+    return None if math.isnan(value) else value
 
 
 def _statement(dialect: str, *, with_lease: bool) -> Insert:

@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import NopPruner
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner import warm_start
@@ -27,7 +27,7 @@ from alphagrad.tuner.database import (
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
-from alphagrad.tuner.optuna_reports import write_report
+from alphagrad.tuner.optuna_reports import last_report, write_report
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
@@ -221,15 +221,63 @@ class OptunaStorage:
             StaleFenceError: the lease was lost, or the trial has ended.
         """
         with self._reports.begin() as connection:
-            if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
-                raise StaleFenceError(
-                    f"trial {optuna_trial_id}: the lease is lost, or it has ended"
-                )
+            self._write_report(connection, optuna_trial_id, step, value, lease)
+        return self._judge(study, optuna_trial_id, step, value)
+
+    @_database_errors
+    def report_all(
+        self,
+        study: optuna.Study,
+        optuna_trial_id: int,
+        reports: Sequence[tuple[int, float]],
+        *,
+        lease: tuple[int, int],
+    ) -> bool:
+        """Record intermediate values in one transaction, and judge them one by one.
+
+        Args:
+            study: the trial's study, from :meth:`study`.
+            optuna_trial_id: Optuna's id of the trial.
+            reports: steps and values, at least one, in their order.
+            lease: our row's id and the fence to check.
+
+        Returns:
+            Whether the pruner, at the last of them, wants the trial stopped.
+
+        Raises:
+            StaleFenceError: the lease was lost, or the trial has ended.
+        """
+        if not isinstance(study.pruner, NopPruner):
+            study._storage.get_trial(optuna_trial_id)  # as it is before them; it is read once
+        # With a transaction around them, which the one of a single report does without.
+        with self._database.engine.begin() as connection:
+            for step, value in reports:
+                self._write_report(connection, optuna_trial_id, step, value, lease)
+        return [self._judge(study, optuna_trial_id, step, value) for step, value in reports][-1]
+
+    def _write_report(
+        self,
+        connection: Connection,
+        optuna_trial_id: int,
+        step: int,
+        value: float,
+        lease: tuple[int, int] | None,
+    ) -> None:
+        if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
+            raise StaleFenceError(f"trial {optuna_trial_id}: the lease is lost, or it has ended")
+
+    def _judge(self, study: optuna.Study, optuna_trial_id: int, step: int, value: float) -> bool:
         if isinstance(study.pruner, NopPruner):
             return False
         storage = study._storage
         assert isinstance(storage, JudgeStorage)
         return study.pruner.prune(study, storage.note_report(optuna_trial_id, step, value))
+
+    @_database_errors
+    def pruned_value(self, optuna_trial_id: int) -> float | None:
+        """The value of a trial that is pruned now: that of its largest step."""
+        with self._reports.begin() as connection:
+            return last_report(connection, optuna_trial_id)
 
     @_database_errors
     def tell(
@@ -240,6 +288,7 @@ class OptunaStorage:
         state: str,
         value: float | Sequence[float] | None,
         constraints: Mapping[str, float] | None = None,
+        optuna_study_id: int | None = None,
     ) -> None:
         """Record a trial's end; telling it again changes nothing.
 
@@ -249,8 +298,9 @@ class OptunaStorage:
             state: COMPLETE, PRUNED or FAIL.
             value: the objective, or the values of several, with COMPLETE.
             constraints: by name; all of them at most 0 is feasible.
+            optuna_study_id: Optuna's id of the study, looked up where it is not given.
         """
-        study = self.study(spec, number=number)
+        study = self.study(spec, number=number, optuna_study_id=optuna_study_id)
         try:
             if constraints:
                 # Of Optuna's two forms the list, which the dashboard reads too.

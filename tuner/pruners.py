@@ -208,3 +208,14 @@ def build_pruner(spec: PrunerSpec) -> BasePruner:
                 return pruners.PatientPruner(wrapped, **options)
             case Saturation(value_pruner=judge):
                 return build_pruner(NoPruner() if judge is None else judge)
+
+
+def pruned_by(spec: PrunerSpec, *, step: int) -> str:
+    """Say which pruner stopped a trial by the value it reported.
+
+    Example:
+        >>> pruned_by(Median(type="median"), step=3)
+        'by the median pruner at step 3'
+    """
+    judge = getattr(spec, "value_pruner", None) or spec
+    return f"by the {judge.type} pruner at step {step}"

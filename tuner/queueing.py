@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
+from alphagrad.tuner import quotas
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.models import CLAIMABLE_STUDY, MemberRow, StudyRow, TrialRow
 from alphagrad.tuner.resources import Room
@@ -19,10 +20,12 @@ def candidates(
     study: str | None,
     engine: str,
     room: Room | None = None,
+    quota: int | None = None,
 ) -> list[int]:
     """Row ids of the studies that seem to have a trial to claim, in the order to try them.
 
-    Nothing is locked here, so that looking for work is free while there is none.
+    Nothing is locked here, so that looking for work is free while there is none. ``quota`` is how
+    many trials of one API key run at a time, where the key has no quota of its own.
     """
     running = (
         select(TrialRow.study_id, func.count().label("count"))
@@ -32,7 +35,7 @@ def candidates(
     )
     count = func.coalesce(running.c.count, 0)
     query = (
-        select(StudyRow.id, StudyRow.spec)
+        select(StudyRow.id, StudyRow.spec, StudyRow.owner)
         .outerjoin(running, running.c.study_id == StudyRow.id)
         .where(
             StudyRow.state.in_(CLAIMABLE_STUDY),
@@ -45,11 +48,14 @@ def candidates(
     if study is not None:
         query = query.where(StudyRow.name == study)
     with database.read() as session:
-        found = [
-            (row.id, row.spec)
+        rows = [
+            row
             for row in session.execute(query)
             if row.spec["task"] in tasks and row.spec.get("engine", "optuna") == engine
         ]
+        owners = {row.owner for row in rows if row.owner is not None}
+        waiting = quotas.at_limit(session, owners, default=quota)
+    found = [(row.id, row.spec) for row in rows if row.owner not in waiting]
     return [study_id for study_id, _ in found] if room is None else room.admit(found)
 
 
@@ -59,7 +65,7 @@ def is_ready() -> ColumnElement[bool]:
     return and_(TrialRow.state == "WAITING", ~paused)
 
 
-def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
+def next_trial(session: Session, study: StudyRow, *, quota: int | None = None) -> TrialRow | None:
     """A study's next trial to claim: one that waits, or else one of a new slot.
 
     In a population the member that has trained least comes first, among equals the one with the
@@ -69,6 +75,7 @@ def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
     Args:
         session: the transaction of the claim.
         study: the study's row, locked.
+        quota: how many trials of its owner run at a time, where the owner's key does not say.
 
     Returns:
         The trial, or ``None`` if none is to start now.
@@ -78,6 +85,9 @@ def next_trial(session: Session, study: StudyRow) -> TrialRow | None:
         select(func.count()).where(of_study, TrialRow.state == "RUNNING").select_from(TrialRow)
     )
     if (running or 0) >= study.parallelism:
+        return None
+    owners = [] if study.owner is None else [study.owner]
+    if quotas.at_limit(session, owners, default=quota, lock=True):
         return None
     is_new_left = study.next_slot < study.n_trials
     waiting = select(TrialRow).where(of_study, is_ready())

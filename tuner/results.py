@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import events, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import UNFINISHED, StudyRow, TrialRow
@@ -25,7 +25,17 @@ def record_ask(database: Database, claimed: leases.Claim, asked: AskedTrial) -> 
     """
 
     def attempt(session: Session) -> None:
-        for trial in (leases.held(session, claimed.trial.id, claimed.fence), claimed.trial):
+        held = leases.held(session, claimed.trial.id, claimed.fence)
+        if held.number is None:  # else by the run before this one, whose answer was lost
+            events.emit(
+                session,
+                "trial.started",
+                study_id=held.study_id,
+                trial_id=held.id,
+                attempt=held.attempt,
+                params=asked.params,
+            )
+        for trial in (held, claimed.trial):
             trial.number = asked.number
             trial.optuna_trial_id = asked.optuna_trial_id
             trial.seed = asked.seed
@@ -67,10 +77,10 @@ def finish(
     """
 
     def attempt(session: Session) -> bool:
-        trial = session.get_one(TrialRow, trial_id)
+        trial = session.get_one(TrialRow, trial_id, with_for_update=True)
         if trial.fence == fence and trial.state == state and trial.worker is None:
             return True  # recorded by the run before this one, whose answer was lost
-        trial = leases.held(session, trial_id, fence)
+        leases.must_hold(trial, fence)
         if state == "FAIL":
             trial.failures += 1
             trial.error = None if error is None else clean_text(error)
@@ -84,10 +94,10 @@ def finish(
     return database.retry(attempt)
 
 
-def untold(database: Database) -> list[leases.Claim]:
-    """Finished trials that Optuna has not been told of yet."""
+def untold(database: Database, *, study_id: int | None = None) -> list[leases.Claim]:
+    """Finished trials that Optuna has not been told of yet, of all studies or of one."""
     with database.read() as session:
-        rows = session.execute(
+        query = (
             select(TrialRow, StudyRow)
             .join(StudyRow, StudyRow.id == TrialRow.study_id)
             # Few trials are not told, and an index has those alone. Asked for the finished states,
@@ -95,7 +105,9 @@ def untold(database: Database) -> list[leases.Claim]:
             .where(TrialRow.told.is_(False), TrialRow.state.not_in(UNFINISHED))
             .order_by(TrialRow.study_id, TrialRow.id)
         )
-        return [leases.Claim(trial=trial, study=study) for trial, study in rows]
+        if study_id is not None:
+            query = query.where(TrialRow.study_id == study_id)
+        return [leases.Claim(trial=trial, study=study) for trial, study in session.execute(query)]
 
 
 def record_told(database: Database, trial_id: int) -> None:

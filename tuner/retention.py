@@ -12,6 +12,7 @@ from optuna.storages._rdb.models import BaseModel as OptunaBase
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
+from alphagrad.tuner import events
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
@@ -64,7 +65,8 @@ def delete_study(database: Database, settings: TunerSettings, name: str) -> None
         for table in reversed(OptunaBase.metadata.sorted_tables):
             if "study_id" in table.c and table is not TRIALS:
                 session.execute(delete(table).where(table.c.study_id == row.optuna_study_id))
-        session.execute(delete(StudyRow).where(StudyRow.id == row.id))
+        if _delete_rows(session, StudyRow, StudyRow.id == row.id):
+            events.emit(session, "study.deleted", study_id=row.id, study=name)
 
     database.retry(end)
 
@@ -73,6 +75,8 @@ def prune(
     database: Database, settings: TunerSettings, *, details_after_days: float | None = None
 ) -> Pruned:
     """Remove what nobody needs: checkpoints of finished trials, files of studies that are gone.
+
+    Events go too when they are older than ``events.EVENT_DAYS``.
 
     Args:
         database: the database.
@@ -85,7 +89,7 @@ def prune(
     """
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
-    rows = 0
+    rows = events.trim(database, older_than_days=events.EVENT_DAYS)
     if details_after_days is not None:
         for study in _ended_before(database, details_after_days):
             rows += _delete_details(database, study.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import time
 from pathlib import Path
@@ -35,7 +34,8 @@ from alphagrad.tuner.messages import (
     Verdict,
 )
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.progress import Progress
+from alphagrad.tuner.pruners import Saturation, pruned_by
 from alphagrad.tuner.resources import Allotment
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.spec import StudySpec
@@ -92,6 +92,7 @@ class RunningTrial:
         # What an earlier attempt sampled is in SQL, and is read with this one's first samples.
         self._has_earlier_samples = claimed.trial.attempt > 1
         self._last_step: int | None = None
+        self.progress = Progress()
         self._checkpoints = Path(request.checkpoint_dir)
         self._last_knob = 0
         self._unhandled: FromTrial | None = None
@@ -184,10 +185,12 @@ class RunningTrial:
                     self._saturation.window.names = message.names
             case Trace():
                 self._trace(message)
+                self.progress.sampled(message)
             case Metrics():
                 metrics.append_metrics(
                     self._database, trial_id=self.id, fence=self.fence, batch=message
                 )
+                self.progress.recorded(message)
             case KnobAnswer():
                 knobs.record_answer(self._database, message, trial_id=self.id, fence=self.fence)
             case Sync():
@@ -225,9 +228,8 @@ class RunningTrial:
             lease=(self.id, self.fence),
         )
         self._last_report, self._last_step = report.value, report.step
-        pruner = self._spec.pruner
-        judge = getattr(pruner, "value_pruner", None) or pruner
-        reason = f"by the {judge.type} pruner at step {report.step}" if prune else None
+        self.progress.reported(report)
+        reason = pruned_by(self._spec.pruner, step=report.step) if prune else None
         if self._saturation is not None and not prune:
             try:
                 reason = self._saturation.reason()
@@ -260,7 +262,7 @@ class RunningTrial:
             trial_id=self.id,
             fence=self.fence,
             state=finished.state,
-            value=self._last_value if pruned else finished.value,
+            value=self._optuna.pruned_value(self._optuna_trial_id) if pruned else finished.value,
             constraints=finished.constraints,
             error=error,
             retries=self._spec.retries if finished.retryable else 0,
@@ -275,11 +277,6 @@ class RunningTrial:
             time.monotonic() - self._started_at,
             "" if over else ", to be tried again",
         )
-
-    @property
-    def _last_value(self) -> float | None:
-        value = math.nan if self._last_report is None else self._last_report
-        return None if math.isnan(value) else value  # as in Optuna's tables
 
     def _judge_member(self) -> bool:
         """Let a population decide about its member; says whether the attempt is over."""

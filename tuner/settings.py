@@ -36,6 +36,11 @@ class TunerSettings(BaseSettings):
     """``HOST:PORT`` of a Ray cluster that this machine is part of, or ``auto``; by default engine
     ``ray`` starts Ray on this machine, for this machine alone."""
 
+    quota_running_trials: Annotated[int, Field(ge=0)] | None = None
+    """How many trials of a submitter's key run at a time, if it has no quota of its own."""
+    audit_days: Annotated[float, Field(ge=0)] = 90.0
+    """``alphagrad db prune`` deletes what the audit log holds from before."""
+
     @property
     def url(self) -> str:
         """The database's URL; it may hold a password."""

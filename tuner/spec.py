@@ -13,12 +13,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
-from alphagrad.tuner.executor import Engine
 from alphagrad.tuner.population import Population, check_mutations
 from alphagrad.tuner.pruners import NoPruner, PrunerSpec
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
@@ -53,8 +53,11 @@ class StudySpec(BaseModel):
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Unique in the database: letters, digits, ``.``, ``_`` and ``-``."""
-    task: Text
-    """The name of a registered task."""
+    engine: Literal["optuna", "ray", "remote"] = "optuna"
+    """``optuna``: processes beside the worker; ``ray``: Ray Tune places the trials; ``remote``:
+    whoever asks over HTTP runs them."""
+    task: Annotated[Text | None, Field(validate_default=True)] = None
+    """The name of a registered task; with engine ``remote`` any name, or none."""
     params: dict[Text, Parameter] = Field(default_factory=dict)
     """A plain value or a list is a constant, an object is a dimension to search."""
     directions: Annotated[list[Direction], Field(min_length=2)] | None = None
@@ -82,8 +85,6 @@ class StudySpec(BaseModel):
         default_factory=lambda: secrets.randbelow(2**32)
     )
     """Drawn and recorded where none is given."""
-    engine: Engine = "optuna"
-    """``optuna``: processes beside the worker; ``ray``: Ray Tune places the trials."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     """Workers take trials of the study with the highest priority first, and among equals of the one
     with the fewest running."""
@@ -103,6 +104,13 @@ class StudySpec(BaseModel):
     warm_start: list[Annotated[str, Field(pattern=NAME_PATTERN)]] = Field(default_factory=list)
     """Studies in the same database whose finished trials the sampler and the pruner know as well,
     as they are when this one is submitted; they do not count."""
+
+    @field_validator("task")
+    @classmethod
+    def _task_is_named(cls, task: str | None, info: ValidationInfo) -> str | None:
+        if task is None and info.data.get("engine") != "remote":
+            raise ValueError("required, unless engine is 'remote'")
+        return task
 
     @field_validator("params")
     @classmethod
@@ -189,6 +197,27 @@ class StudySpec(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _remote_trials_stand_alone(self) -> Self:
+        if self.engine != "remote":
+            return self
+        if self.population is not None:
+            raise ValueError(
+                "engine 'remote' runs no population: its members' checkpoints stay with those who "
+                "run them; use engine 'optuna'"
+            )
+        if self.stack > 1:
+            raise ValueError(
+                f"stack={self.stack}, but with engine 'remote' each trial is asked for by itself; "
+                "leave stack out or use engine 'optuna'"
+            )
+        if self.resources != Resources():
+            raise ValueError(
+                f"resources={self.resources.model_dump()}, but with engine 'remote' whoever asks "
+                "decides what a trial takes; leave resources out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _queue_fits(self) -> Self:
         if len(self.enqueue) > self.n_trials:
             raise ValueError(f"enqueue has {len(self.enqueue)} points for {self.n_trials} trials")
@@ -229,11 +258,13 @@ def parse_spec(data: Mapping[str, Any]) -> StudySpec:
 
 
 def check_task(spec: StudySpec) -> None:
-    """Check that the task exists and allows the whole space.
+    """Check that the task exists and allows the whole space; a remote one is not known here.
 
     Raises:
         SpecError: lists every field that is wrong, with its value.
     """
+    if spec.engine == "remote" or spec.task is None:
+        return
     try:
         task = get_task(spec.task)
     except UnknownTaskError as error:

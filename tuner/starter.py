@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import exploits, leases, queueing, results, study_store
+from alphagrad.tuner import exploits, leases, queueing, results
+from alphagrad.tuner.asking import Asking
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.executor import Executor
@@ -54,7 +55,7 @@ class Starter:
         self._claims: list[leases.Claim] = []
         self._room: Room | None = None
         self._too_large: set[str] = set()
-        self._created_at: dict[int, float] = {}
+        self._asking = Asking(database, optuna_storage)
 
     def claim(self, room: Room | None = None) -> bool:
         """Claim a trial, and as many more of its study as may share a process with it.
@@ -76,6 +77,7 @@ class Starter:
                 study=study,
                 engine=self._executor.engine,
                 room=room if spec is None else None,
+                quota=self._settings.quota_running_trials,
             )
             self._name_too_large()
             if claimed is None:
@@ -102,7 +104,13 @@ class Starter:
     def has_work_for(self, engine: str) -> bool:
         """Whether a trial could be claimed now by a worker of this or another engine."""
         return bool(
-            queueing.candidates(self._database, tasks=self._tasks, study=self._study, engine=engine)
+            queueing.candidates(
+                self._database,
+                tasks=self._tasks,
+                study=self._study,
+                engine=engine,
+                quota=self._settings.quota_running_trials,
+            )
         )
 
     def start(self) -> list[RunningTrial]:
@@ -124,7 +132,7 @@ class Starter:
         trial = claimed.trial
         try:
             if trial.number is None or trial.optuna_trial_id is None:
-                self._ask(claimed, spec)
+                self._asking.ask(claimed, spec, resumed=trial.attempt > 1)
         except StaleFenceError as error:
             logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
             return False
@@ -171,6 +179,7 @@ class Starter:
     ) -> TrialRequest:
         trial, study = claimed.trial, claimed.study
         assert trial.number is not None
+        assert spec.task is not None
         return TrialRequest(
             study=study.name,
             number=trial.number,
@@ -204,20 +213,3 @@ class Starter:
                 retries=spec.retries,
                 retry_delay=spec.retry_delay,
             )
-
-    def _ask(self, claimed: leases.Claim, spec: StudySpec) -> None:
-        study_id = study_store.ensure_optuna_study(
-            self._database, self._optuna, claimed.study, spec
-        )
-        if self._created_at.get(study_id) != claimed.study.created_at:
-            # SQLite may give a deleted study's id to the next one.
-            self._optuna.forget(study_id)
-            self._created_at[study_id] = claimed.study.created_at
-        asked = self._optuna.ask(
-            spec,
-            optuna_study_id=study_id,
-            slot=claimed.trial.slot,
-            fixed_params=claimed.trial.fixed_params,
-            resumed=claimed.trial.attempt > 1,
-        )
-        results.record_ask(self._database, claimed, asked)

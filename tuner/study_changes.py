@@ -15,7 +15,13 @@ from alphagrad.tuner.models import OPEN_STUDY, StudyRow
 from alphagrad.tuner.samplers import grid_of
 from alphagrad.tuner.space import check_point
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.study_store import ENDED_STUDY, StudyStatus, by_name, status_of
+from alphagrad.tuner.study_store import (
+    ENDED_STUDY,
+    StudyStatus,
+    by_name,
+    say_changed,
+    status_of,
+)
 
 EDITABLE = ("n_trials", "parallelism", "priority", "pruner", "timeout", "max_failed_trials")
 """Fields of a specification that can be changed while the study is open."""
@@ -144,10 +150,17 @@ def _change(
 ) -> StudyStatus:
     with database.write() as session:
         row = by_name(session, name, lock=True)
+        before = _facts(row)
         change(session, row)
         session.flush()
         session.refresh(row)
+        if _facts(row) != before:
+            say_changed(session, row)
         return status_of(session, row)
+
+
+def _facts(row: StudyRow) -> tuple[Any, ...]:
+    return row.state, row.finished_at, row.spec, row.queue
 
 
 def _close(database: Database, name: str, *, state: str, error: str) -> StudyStatus:

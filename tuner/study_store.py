@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import events, leases, quotas
 from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import (
@@ -66,11 +66,26 @@ class StudyStatus:
         return self.row.state in ENDED_STUDY
 
 
-def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudySpec) -> StudyRow:
+def create_study(
+    database: Database,
+    optuna_storage: OptunaStorage,
+    spec: StudySpec,
+    *,
+    owner: str | None = None,
+    max_open: int | None = None,
+) -> StudyRow:
     """Store a study; workers take it up from there.
+
+    Args:
+        database: the database.
+        optuna_storage: Optuna's tables in it.
+        spec: the study.
+        owner: the name of the API key that submits it.
+        max_open: how many open studies the owner may have with it; ``None`` is any number.
 
     Raises:
         DuplicateStudyError: the name is taken, by a study of ours or one of plain Optuna.
+        QuotaError: the owner has as many open studies as it may.
         SpecError: a study to start from does not exist, or does not fit.
     """
     if optuna_storage.has_study(spec.name):
@@ -88,7 +103,10 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
             priority=spec.priority,
             queue=spec.enqueue or None,
             next_slot=0,
+            owner=owner,
         )
+        if owner is not None and max_open is not None:
+            quotas.check_open_studies(session, owner, most=max_open)
         row.created_at = db_now()
         session.add(row)
         try:
@@ -96,6 +114,7 @@ def create_study(database: Database, optuna_storage: OptunaStorage, spec: StudyS
         except IntegrityError:
             raise DuplicateStudyError(spec.name) from None
         session.refresh(row)
+        events.emit(session, "study.submitted", study_id=row.id, state=row.state)
     ensure_optuna_study(database, optuna_storage, row, spec)
     return row
 
@@ -190,27 +209,48 @@ def get_trial(database: Database, study: str, number: int) -> TrialRow:
         return trial
 
 
-def settle(database: Database) -> list[StudyStatus]:
+def list_best(database: Database, study: str, *, most: int) -> list[TrialRow]:
+    """The best trials of a study, as :func:`alphagrad.tuner.best_trials.best_trials`.
+
+    Raises:
+        StudyNotFoundError: no study has this name.
+    """
+    with database.read() as session:
+        return best_trials(session, by_name(session, study), most=most)
+
+
+def settle(database: Database, *, study_id: int | None = None) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
     trial at least gave a value, FAILED if all failed, or more than ``max_failed_trials`` did.
 
+    Args:
+        database: the database.
+        study_id: look at this study alone.
+
     Returns:
         The studies that ended now.
     """
+    # Without a lock first: a transaction that locks waits for the disk, and mostly nothing is due.
+    with database.read() as session:
+        query = select(StudyRow.id).where(_is_due())
+        if study_id is not None:
+            query = query.where(StudyRow.id == study_id)
+        due = session.scalars(query).all()
+    if not due:
+        return []
 
     def attempt(session: Session) -> list[StudyStatus]:
         ended = []
+        before = {}
         for row in session.scalars(
             select(StudyRow)
-            .where(
-                StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
-                StudyRow.finished_at.is_(None),
-            )
+            .where(StudyRow.id.in_(due), StudyRow.finished_at.is_(None))
             .order_by(StudyRow.id)
             .with_for_update()
         ).all():
+            before[row] = row.state
             timeout = row.spec.get("timeout")
             now = session.scalar(select(db_now())) or 0.0
             if row.state == "RUNNING" and timeout and now > (row.started_at or now) + timeout:
@@ -237,9 +277,33 @@ def settle(database: Database) -> list[StudyStatus]:
             row.finished_at = now
             session.flush()
             ended.append(status_of(session, row))
+        for row, state in before.items():
+            if row.state != state or row.finished_at is not None:
+                say_changed(session, row)
         return ended
 
     return database.retry(attempt)
+
+
+def _is_due() -> ColumnElement[bool]:
+    """Whether a study may have to be ended or stopped."""
+    of_study = TrialRow.study_id == StudyRow.id
+    untold = select(TrialRow.id).where(of_study, TrialRow.told.is_(False)).exists()
+    failed = select(func.count()).where(of_study, TrialRow.state == "FAIL").scalar_subquery()
+    timeout = StudyRow.spec["timeout"].as_float()
+    most_failed = StudyRow.spec["max_failed_trials"].as_integer()
+    starts_no_more = or_(
+        StudyRow.state.in_(("STOPPING", "CANCELLED")), StudyRow.next_slot >= StudyRow.n_trials
+    )
+    return and_(
+        StudyRow.state.in_((*OPEN_STUDY, "STOPPING", "CANCELLED")),
+        StudyRow.finished_at.is_(None),
+        or_(
+            and_(starts_no_more, ~untold),
+            and_(StudyRow.state == "RUNNING", db_now() > StudyRow.started_at + timeout),
+            and_(StudyRow.state.in_(OPEN_STUDY), most_failed.is_not(None), failed > most_failed),
+        ),
+    )
 
 
 def _failed_too_often(session: Session, row: StudyRow) -> bool:
@@ -270,6 +334,17 @@ def by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
     if row is None:
         raise StudyNotFoundError(name)
     return row
+
+
+def say_changed(session: Session, row: StudyRow) -> None:
+    """Emit that a study is in another state, or was edited, in a transaction of the caller's."""
+    events.emit(
+        session,
+        "study.changed",
+        study_id=row.id,
+        state=row.state,
+        finished=row.finished_at is not None,
+    )
 
 
 def status_of(session: Session, row: StudyRow) -> StudyStatus:

@@ -107,7 +107,7 @@ def observation(spec: StudySpec, trial: FrozenTrial, *, source: str) -> FrozenTr
         state=trial.state,
         values=trial.values,
         params=dict(trial.params),
-        distributions={name: _distribution(space[name]) for name in trial.params},
+        distributions={name: distribution(space[name]) for name in trial.params},
         intermediate_values=dict(trial.intermediate_values),
         user_attrs={WARM_START: f"{source}/{trial.number}"},
         system_attrs={k: v for k, v in trial.system_attrs.items() if k.startswith("constraints")},
@@ -143,7 +143,8 @@ def _could_be_drawn(params: Mapping[str, Parameter], point: Mapping[str, Any]) -
     return True
 
 
-def _distribution(dimension: Dimension) -> BaseDistribution:
+def distribution(dimension: Dimension) -> BaseDistribution:
+    """A dimension as Optuna's distribution."""
     if isinstance(dimension, CategoricalDimension):
         return CategoricalDistribution(dimension.choices)
     low, high = dimension.low, dimension.high

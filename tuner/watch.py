@@ -39,6 +39,7 @@ class Watcher:
         self._step: Callable[[], int] = lambda: self._steps_taken
         self._alpha: Tensor | None = None
         self._samples: list[tuple[int, Tensor, Tensor]] = []
+        self._sent = 0
         self._flushed_at = time.monotonic()
 
     def add(self, optimizer: Optimizer, *, step: Callable[[], int] | None) -> None:
@@ -103,8 +104,10 @@ class Watcher:
         # The copies to the host wait for the device once per flush, not once per sample.
         steps, alphas, saturations = zip(*self._samples, strict=True)
         self._samples.clear()
+        first, self._sent = self._sent, self._sent + len(steps)
         self._channel.send(
             Trace(
+                first=first,
                 steps=list(steps),
                 alpha=torch.stack(alphas).cpu().numpy().astype(np.float32),
                 saturation=torch.stack(saturations).cpu().numpy().astype(np.float32),

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import knobs, leases, results, study_store
+from alphagrad.tuner import events, knobs, leases, progress, study_store
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
@@ -24,8 +24,8 @@ from alphagrad.tuner.ray_driver import RayDriver
 from alphagrad.tuner.resources import Room, gpu_names
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.starter import Starter
+from alphagrad.tuner.telling import end_studies, tell_optuna
 from alphagrad.tuner.trial_process import LocalExecutor
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ POLL_SECONDS = 0.1
 """How often knob commands are looked up: the most that one waits before it reaches its trial."""
 HOUSEKEEPING_SECONDS = 0.5
 """How often free trials, expired leases, ended and cancelled studies are looked up."""
+TRIM_SECONDS = 600.0
+"""How often events that nobody needs any more are deleted."""
 
 
 class Worker:
@@ -81,7 +83,7 @@ class Worker:
         self._killed: list[RunningProcess] = []
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
-        self._next_poll = self._next_housekeeping = 0.0
+        self._next_poll = self._next_housekeeping = self._next_trim = 0.0
 
     def stop(self) -> None:
         """Make :meth:`run` return soon; safe to call from a signal handler or another thread."""
@@ -137,6 +139,7 @@ class Worker:
         if self._running and now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
             self._deliver_knobs()
+            self._announce_progress(now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_SECONDS
             self._keep_house()
@@ -184,18 +187,29 @@ class Worker:
             if command.id > by_id[trial_id].last_knob:
                 by_id[trial_id].deliver(command)
 
+    def _announce_progress(self, now: float) -> None:
+        due = [running for running in self._running.values() if running.progress.is_due(now)]
+        if not due:
+            return
+        progress.announce(
+            self._database, {(running.id, running.fence): running.progress for running in due}
+        )
+        for running in due:
+            running.progress.was_announced(now)
+
     def _keep_house(self) -> None:
+        if time.monotonic() >= self._next_trim:
+            self._next_trim = time.monotonic() + TRIM_SECONDS
+            events.trim(self._database)
         self._end_cancelled()
         self._go_on()
+        if self._driver is not None:
+            self._driver.tend(self._starter.has_work_for)
 
     def _go_on(self) -> None:
         """Tell Optuna what has ended, end studies, and fill the free slots."""
-        self._tell_optuna()
-        for status in study_store.settle(self._database):
-            self._optuna.fail_orphans(status.spec)
-            logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))
-        if self._driver is not None:
-            self._driver.tend(self._starter.has_work_for)
+        tell_optuna(self._database, self._optuna)
+        end_studies(self._database, self._optuna)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
                 if not self._starter.claim(room):
@@ -208,7 +222,7 @@ class Worker:
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
-                self._tell_optuna()
+                tell_optuna(self._database, self._optuna)
                 self._stop.set()
 
     @property
@@ -232,20 +246,6 @@ class Worker:
                     running.fail("the study was cancelled")
                 except StaleFenceError as error:
                     logger.info("%s: %s", running.title, error)
-
-    def _tell_optuna(self) -> None:
-        for claimed in results.untold(self._database):
-            trial = claimed.trial
-            assert trial.number is not None
-            spec = StudySpec.model_validate(claimed.study.spec)
-            self._optuna.tell(
-                spec,
-                number=trial.number,
-                state=trial.state,
-                value=trial.value if trial.objective_values is None else trial.objective_values,
-                constraints=trial.constraints,
-            )
-            results.record_told(self._database, trial.id)
 
     def _beat(self) -> None:
         """Renew our leases, and free the trials of workers that did not renew theirs.

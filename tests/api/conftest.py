@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alphagrad.api.app import create_app
+from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 
@@ -77,7 +78,7 @@ def server_url(app: FastAPI) -> Iterator[str]:
     """The application behind a real socket; no worker."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
+        server = Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

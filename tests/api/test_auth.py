@@ -3,29 +3,17 @@
 import hmac
 import re
 import time
-from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from starlette.routing import BaseRoute
+
+from tests.api.walk import DASHBOARD, METHODS, OPEN, paths_of
 
 pytestmark = pytest.mark.parametrize("state_url", ["sqlite"], indirect=True)
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-DASHBOARD = (
-    "/dashboard",
-    "/dashboard/studies/1",
-    "/api/studies",
-    "/api/studies/1",
-    "/static/bundle.js",
-    "/static/x",
-    "/artifacts/1/1",
-    "/csv/1",
-    "/favicon.ico",
-)
 COOKIE = "alphagrad_session"
 
 
@@ -33,16 +21,6 @@ COOKIE = "alphagrad_session"
 def one_study(api: httpx.Client) -> None:
     spec = {"name": "one", "task": "digits", "n_trials": 1}
     assert api.post("/v1/studies", json=spec).status_code == 202
-
-
-def paths_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
-    for route in routes:
-        # FastAPI keeps an included router as one route.
-        included = getattr(route, "original_router", None)
-        if included is not None:
-            yield from paths_of(included.routes)
-        else:
-            yield re.sub(r"\{[^}]+\}", "1", getattr(route, "path", "") or "/")
 
 
 def is_problem(answer: httpx.Response, status: int) -> bool:
@@ -57,8 +35,10 @@ def is_problem(answer: httpx.Response, status: int) -> bool:
 def test_no_path_answers_without_the_key(app: FastAPI, anonymous: httpx.Client) -> None:
     known = set(paths_of(app.routes))
     documented = {re.sub(r"\{[^}]+\}", "1", path) for path in app.openapi()["paths"]}
-    assert documented | {"/", "/login", "/submit", "/openapi.json"} <= known  # the walk misses nothing
-    for path in sorted((known | {*DASHBOARD, "/nothing"}) - {"/healthz", "/login"}):
+    assert (
+        documented | {"/", "/login", "/submit", "/openapi.json"} <= known
+    )  # the walk misses nothing
+    for path in sorted((known | {*DASHBOARD, "/nothing"}) - set(OPEN)):
         for method in METHODS:
             answer = anonymous.request(method, path)
             assert answer.status_code == 401, (method, path)

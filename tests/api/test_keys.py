@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from alphagrad.api.auth import Sessions
-from alphagrad.api.keys import KeyCheck, ensure_key
+from alphagrad.api.keys import KeyRing, ensure_key
+from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.tuner.access_models import ApiKeyRow
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.models import ApiKeyRow
 
 
 @pytest.fixture
@@ -33,25 +33,31 @@ def test_a_key_is_made_once_and_only_its_hash_is_kept(
         assert row.hash == sha256(key.encode()).hexdigest()
         assert row.role == "admin"
         assert key not in (row.name, row.hash)
-    check = KeyCheck(database, unset)
+    check = KeyRing(database, unset)
     assert check(key)
     for wrong in ("", key[:-1], key + "x", row.hash):
-        assert not check(wrong), wrong
+        assert check(wrong) is None, wrong
 
 
-def test_a_configured_key_is_the_only_one(database: Database, unset: ApiSettings) -> None:
+def test_a_configured_key_stands_beside_those_in_the_database(
+    database: Database, unset: ApiSettings
+) -> None:
     made = ensure_key(database, unset)
     assert made is not None
     configured = ApiSettings.model_validate({"home": unset.home, "api_key": "a configured key!"})
     assert ensure_key(database, configured) is None
-    check = KeyCheck(database, configured)
-    assert check("a configured key!")
-    assert not check(made)
+    check = KeyRing(database, configured)
+    found = check("a configured key!")
+    assert found is not None
+    assert (found.name, found.role, found.key_id) == ("configured", "admin", 0)
+    first = check(made)
+    assert first is not None
+    assert (first.name, first.role) == ("first", "admin")
 
 
 def test_without_any_key_nobody_enters(database: Database, unset: ApiSettings) -> None:
-    assert not KeyCheck(database, unset)("")
-    assert not KeyCheck(database, unset)("anything")
+    assert KeyRing(database, unset)("") is None
+    assert KeyRing(database, unset)("anything") is None
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

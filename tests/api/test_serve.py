@@ -80,7 +80,7 @@ def stopped(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_another_address_than_loopback_needs_a_configured_key(tmp_path: Path, host: str) -> None:
+def test_another_address_than_loopback_needs_a_key(tmp_path: Path, host: str) -> None:
     home = tmp_path / "home"
     with pytest.raises(ServeError, match="ALPHAGRAD_API_KEY"):
         serve(ApiSettings(home=home, host=host, port=0))

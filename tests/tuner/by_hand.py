@@ -55,7 +55,7 @@ def play_one(
     append_metrics(database, trial_id=trial.id, fence=claimed.fence, batch=batch)
     record_layers(database, trial_id=trial.id, fence=claimed.fence, names=LAYERS)
     alpha = np.array([[1.5, 2.5], [3.5, np.nan]], dtype=np.float32)
-    trace = Trace(steps=[1, 2], alpha=alpha, saturation=alpha / np.float32(10))
+    trace = Trace(first=0, steps=[1, 2], alpha=alpha, saturation=alpha / np.float32(10))
     append_trace(database, trial_id=trial.id, fence=claimed.fence, trace=trace)
     if state is None:
         return claimed

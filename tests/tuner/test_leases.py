@@ -196,7 +196,7 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
         lambda: results.record_ask(database, old, asked()),
         lambda: leases.give_back(database, trial_id=old.trial.id, fence=old.fence),
         lambda: traces.record_layers(database, **stale, names=["w"]),
-        lambda: traces.append_trace(database, **stale, trace=Trace([1], row, row)),
+        lambda: traces.append_trace(database, **stale, trace=Trace(0, [1], row, row)),
         lambda: metrics.append_metrics(database, **stale, batch=batch),
     ):
         with pytest.raises(StaleFenceError, match="fence 1 is lost"):

@@ -55,6 +55,20 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0004", "alphagrad_trials", "on_front", False),
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
+    ("0008", "alphagrad_events", None, []),
+    ("0009", "alphagrad_audit", None, []),
+    ("0009", "alphagrad_studies", "owner", None),
+    ("0009", "alphagrad_api_keys", "last_used_at", None),
+    ("0009", "alphagrad_api_keys", "expires_at", None),
+    ("0009", "alphagrad_api_keys", "revoked_at", None),
+    ("0009", "alphagrad_api_keys", "previous_hash", None),
+    ("0009", "alphagrad_api_keys", "previous_until", None),
+    ("0009", "alphagrad_api_keys", "max_open_studies", None),
+    ("0009", "alphagrad_api_keys", "max_running_trials", None),
+    ("0009", "alphagrad_api_keys", "max_requests_per_minute", None),
+    ("0010", "alphagrad_attempts", "samples", 0),
+    ("0010", "alphagrad_attempts", "values", 0),
+    ("0010", "alphagrad_attempts", "prune_reason", None),
 ]
 
 # What each revision can hold that the one before could not.
@@ -80,6 +94,22 @@ ADDED: dict[str, list[str]] = {
            (1, 6, 1, 10, 0.25, '{"a": 1.5}', 5, 12, 0.5, '{"a": 2.5}', '{"a": 3}', 1e9)""",
     ],
     "0007": [],  # indexes
+    "0008": [
+        """INSERT INTO alphagrad_events VALUES
+           (1, 'trial.ended', 'gone', 3, '{"state": "FAIL"}', 1e9)""",
+    ],
+    "0009": [
+        "UPDATE alphagrad_studies SET owner = 'mine'",
+        """UPDATE alphagrad_api_keys SET last_used_at = 1e9, expires_at = 2e9, revoked_at = 1e9,
+           previous_hash = 'def', previous_until = 1e9, max_open_studies = 1,
+           max_running_trials = 2, max_requests_per_minute = 3""",
+        """INSERT INTO alphagrad_audit VALUES
+           (1, 1e9, 'mine', 'admin', 'POST', '/v1/studies/s:stop', 's', 202, 'r', '127.0.0.1')""",
+    ],
+    "0010": [
+        """UPDATE alphagrad_attempts SET samples = 7, "values" = 8,
+           prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
+    ],
 }
 
 

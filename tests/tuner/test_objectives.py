@@ -23,8 +23,8 @@ from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.messages import Finished
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.outcomes import outcome, with_constraints
 from alphagrad.tuner.study_store import get_study, list_trials
-from alphagrad.tuner.trial_main import outcome, with_constraints
 from tests.tuner.asker import Asker
 
 Spec = Callable[..., StudySpec]

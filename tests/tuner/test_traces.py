@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ from sqlalchemy import select
 
 from alphagrad.tuner import leases, traces
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import ConflictError
 from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import Trace
-from alphagrad.tuner.models import StudyRow, TrialRow
+from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.traces import AlphaTrace, append_trace, read_trace, record_layers
 
 
@@ -24,14 +26,24 @@ def take(database: Database) -> Claim:
     return claimed
 
 
-def append(database: Database, claimed: Claim, steps: Sequence[int], width: int = 2) -> None:
-    """Store samples whose α tells the attempt and the step."""
+def append(
+    database: Database,
+    claimed: Claim,
+    steps: Sequence[int],
+    width: int = 2,
+    *,
+    first: int | None = None,
+) -> None:
+    """Store samples whose α tells the attempt and the step; by default they follow the others."""
+    if first is None:
+        with database.read() as session:
+            first = session.get_one(AttemptRow, (claimed.trial.id, claimed.fence)).samples
     alpha = np.array([[100 * claimed.fence + step] * width for step in steps], dtype=np.float32)
-    trace = Trace(list(steps), alpha, np.zeros_like(alpha))
+    trace = Trace(first, list(steps), alpha, np.zeros_like(alpha))
     append_trace(database, trial_id=claimed.trial.id, fence=claimed.fence, trace=trace)
 
 
-def read(database: Database, claimed: Claim, **options: int) -> AlphaTrace:
+def read(database: Database, claimed: Claim, **options: Any) -> AlphaTrace:
     with database.read() as session:
         row = session.scalars(select(TrialRow).where(TrialRow.id == claimed.trial.id)).one()
     return read_trace(database, row, **options)
@@ -46,7 +58,7 @@ def test_a_trace_comes_back_bit_for_bit(database: Database, running: Claim) -> N
     odd = [[np.nan, np.inf, 1e-45], [0.1, -0.0, np.finfo(np.float32).max]]
     alpha = np.array(odd, dtype=np.float32)
     saturation = np.array([[np.nan] * 3, [0.25, 0.0, 1.0]], dtype=np.float32)
-    trace = Trace([1, 2**40], alpha, saturation)
+    trace = Trace(0, [1, 2**40], alpha, saturation)
     append_trace(database, trial_id=running.trial.id, fence=running.fence, trace=trace)
     found = read(database, running)
     assert (found.layers, found.steps) == (["w", "b", "c"], [1, 2**40])
@@ -74,6 +86,33 @@ def test_a_later_attempt_replaces_the_trace_from_where_it_resumed(
     found = read(database, second)
     assert found.steps == [1, 2, 3, 4, 4, 6]
     assert found.alpha[:, 0].tolist() == [101, 102, 203, 204, 204, 206]
+
+
+def test_samples_that_come_again_are_stored_once(database: Database, running: Claim) -> None:
+    name_layers(database, running, "w", "b")
+    append(database, running, [1, 2, 3])
+    append(database, running, [1, 2, 3], first=0)
+    append(database, running, [3, 4, 5], first=2)  # with more behind them
+    append(database, running, [2], first=1)
+    assert read(database, running).steps == [1, 2, 3, 4, 5]
+    with pytest.raises(ConflictError, match="first=6, but 5 samples of this attempt are stored"):
+        append(database, running, [7], first=6)
+    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    second = take(database)
+    append(database, second, [3, 4], first=0)
+    append(database, second, [3, 4], first=0)
+    assert read(database, second).steps == [1, 2, 3, 4]
+
+
+def test_what_was_thinned_out_does_not_come_back(
+    database: Database, running: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "MOST_ROWS", 4)
+    name_layers(database, running, "w", "b")
+    append(database, running, range(1, 6))
+    assert read(database, running).steps == [1, 3, 5]
+    append(database, running, range(1, 7), first=0)
+    assert read(database, running).steps == [1, 3, 5, 6]
 
 
 def test_traces_of_two_trials_are_apart(

@@ -31,8 +31,8 @@ from alphagrad.tuner.messages import (
     Trace,
     Verdict,
 )
+from alphagrad.tuner.outcomes import outcome
 from alphagrad.tuner.seeds import derive_seed
-from alphagrad.tuner.trial_main import outcome
 
 
 @pytest.mark.parametrize("value", ["0.5", b"1", True, None, [1.0]])

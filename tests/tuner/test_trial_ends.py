@@ -51,6 +51,12 @@ def end(trial: Trial) -> float:
             trial.report(0.25, step=1)
             trial.report(float(trial.params["how"][-3:]), step=2)
             raise TrialPruned
+        case "prune late":  # the first attempt has come further
+            for step in range(1, 4 if trial.attempt == 1 else 2):
+                trial.report(step / 8, step=step)
+            if trial.attempt == 1:
+                raise RuntimeError("once more")
+            raise TrialPruned
         case "prints":
             print("from python")
             os.system("echo from a child")
@@ -88,6 +94,7 @@ def main():
         "prune": study("prune"),
         "prune-nan": study("prune nan"),
         "prune-inf": study("prune inf"),
+        "prune-late": study("prune late", retries=1),
         "prints": study("prints"),
         "checkpoint": study(
             "checkpoint", params={"x": {"type": "float", "low": 0, "high": 1}}, retries=1
@@ -126,6 +133,7 @@ def test_each_end_is_recorded_as_what_it_is(
         "prune": [["PRUNED", 0.5, None, 1]],
         "prune-nan": [["PRUNED", None, None, 1]],
         "prune-inf": [["PRUNED", math.inf, None, 1]],
+        "prune-late": [["PRUNED", 0.375, None, 2]],
         "prints": [["COMPLETE", 1.0, None, 1]],
     }
     database = Database(settings.url)

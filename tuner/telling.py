@@ -1,0 +1,52 @@
+"""Telling Optuna how trials ended, and ending studies: what workers and servers do alike."""
+
+from __future__ import annotations
+
+import logging
+
+from alphagrad.tuner import results, study_store
+from alphagrad.tuner.database import Database
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.spec import StudySpec
+
+logger = logging.getLogger(__name__)
+
+
+def tell_optuna(
+    database: Database, optuna_storage: OptunaStorage, *, study_id: int | None = None
+) -> None:
+    """Tell Optuna of the trials that ended, and note that it knows; safe to do twice at once.
+
+    Args:
+        database: the database.
+        optuna_storage: Optuna's tables in it.
+        study_id: tell of this study's trials alone.
+    """
+    for claimed in results.untold(database, study_id=study_id):
+        trial = claimed.trial
+        assert trial.number is not None
+        spec = StudySpec.model_validate(claimed.study.spec)
+        optuna_storage.tell(
+            spec,
+            number=trial.number,
+            state=trial.state,
+            value=trial.value if trial.objective_values is None else trial.objective_values,
+            constraints=trial.constraints,
+            optuna_study_id=claimed.study.optuna_study_id,
+        )
+        results.record_told(database, trial.id)
+
+
+def end_studies(
+    database: Database, optuna_storage: OptunaStorage, *, study_id: int | None = None
+) -> None:
+    """End the studies that have nothing left to run, and stop those out of time.
+
+    Args:
+        database: the database.
+        optuna_storage: Optuna's tables in it.
+        study_id: look at this study alone.
+    """
+    for status in study_store.settle(database, study_id=study_id):
+        optuna_storage.fail_orphans(status.spec)
+        logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))

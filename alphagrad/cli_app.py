@@ -1,27 +1,41 @@
-"""What the commands share: the application, options, and the way to the studies."""
+"""The application, and the options that commands share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from alphagrad.api.client import Client
-    from alphagrad.api.local import LocalClient
+from alphagrad.cli_complete import study_names, task_names
+
+EXIT_CODES = {
+    0: "done",
+    1: "refused, or failed",
+    2: "wrong usage",
+    3: "the study ended FAILED or CANCELLED (run, watch --exit-status)",
+    4: "no server answers, or no database",
+    130: "interrupted",
+}
+
+ENDED_BADLY = 3
+
+STUDIES = "Studies"
+STEERING = "Steering"
+TRIALS = "Trials"
+SERVICE = "Service and database"
 
 app = typer.Typer(
     help="Tune AlphaGrad: submit studies, run them, watch them, steer them.",
+    epilog="Exit codes: " + "; ".join(f"{n} {what}" for n, what in EXIT_CODES.items()),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 Home = Annotated[
     Path | None,
-    typer.Option(help="Folder of all state. [default: ALPHAGRAD_HOME or ~/.alphagrad]"),
+    typer.Option(help="Folder of all state.", show_default="ALPHAGRAD_HOME, or ~/.alphagrad"),
 ]
 DatabaseUrl = Annotated[
     str | None,
@@ -37,34 +51,27 @@ Url = Annotated[
         help="A server to talk to, with the key in ALPHAGRAD_API_KEY; without it, the database.",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 StudyFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="A study file (TOML).")
 ]
-StudyName = Annotated[str, typer.Argument(help="The study's name.")]
+StudyName = Annotated[str, typer.Argument(help="The study's name.", autocompletion=study_names)]
+TaskName = Annotated[
+    str | None,
+    typer.Argument(help="A task, to see its parameters.", autocompletion=task_names),
+]
+TrialNumber = Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="The trial's number.")]
 NewName = Annotated[str | None, typer.Option("--name", help="A name other than the file's.")]
-Slots = Annotated[int | None, typer.Option(min=1, help="Trials at a time. [default: one a core]")]
-
-
-def client(url: str | None, home: Path | None, database_url: str | None) -> Client | LocalClient:
-    """A client of a server, or of the database where no server is named."""
-    if url is None:
-        from alphagrad.api.local import LocalClient
-        from alphagrad.tuner.settings import TunerSettings
-
-        return LocalClient(TunerSettings(**given(home=home, database_url=database_url)))
-    from alphagrad.api.client import ApiError, Client
-
-    key = os.environ.get("ALPHAGRAD_API_KEY")
-    if not key:
-        raise ApiError(f"put the API key of {url} into ALPHAGRAD_API_KEY", status=None)
-    return Client(url, key)
+Slots = Annotated[
+    int | None, typer.Option(min=1, help="Trials at a time.", show_default="one a core")
+]
 
 
 def read(study_file: Path, name: str | None) -> dict[str, Any]:
     """A study file's contents, unchecked, under another name if one is given."""
-    from alphagrad.tuner.spec import load_toml
+    from alphagrad.api.client_spec import read_spec
 
-    return load_toml(study_file) | ({} if name is None else {"name": name})
+    return read_spec(study_file) | ({} if name is None else {"name": name})
 
 
 def warn(warnings: Iterable[str]) -> None:

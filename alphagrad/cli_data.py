@@ -1,27 +1,30 @@
-"""The commands for stored data: export, rm, and those of the database."""
+"""The commands for stored data: export, and those of the database."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alphagrad.cli_app import DatabaseUrl, Home, StudyName, Url, app, client, given
+from alphagrad.cli_app import SERVICE, STUDIES, AsJson, DatabaseUrl, Home, StudyName, app, given
+from alphagrad.cli_session import Session, command, to_json
 
 if TYPE_CHECKING:
     from alphagrad.tuner.database import Database
     from alphagrad.tuner.settings import TunerSettings
 
 db = typer.Typer(help="Upgrade, check, back up and prune the database.", no_args_is_help=True)
-app.add_typer(db, name="db")
+app.add_typer(db, name="db", rich_help_panel=SERVICE)
 
 
-@app.command()
+@command(panel=STUDIES, answers=False)
 def export(
+    session: Session,
     study: StudyName,
     format: Annotated[  # noqa: A002
         Literal["csv", "json", "parquet"], typer.Option(help="The file's format.")
@@ -29,56 +32,47 @@ def export(
     what: Annotated[
         Literal["trials", "reports", "metrics", "alpha"], typer.Option(help="The table.")
     ] = "trials",
-    out: Annotated[Path | None, typer.Option(help="A file. [default: standard output]")] = None,
-    url: Url = None,
-    home: Home = None,
-    database_url: DatabaseUrl = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file.", show_default="standard output")
+    ] = None,
 ) -> None:
     """Write a study's trials, reports, metrics or α traces as CSV, JSON or Parquet."""
     if out is None and format == "parquet" and sys.stdout.isatty():
         raise typer.BadParameter("parquet is not for a screen: give --out FILE")
-    with client(url, home, database_url) as studies:
-        pieces = studies.export(study, what=what, format=format)
-        first = next(pieces, b"")  # before a file is made: the study may not exist
-        with sys.stdout.buffer if out is None else out.open("wb") as file:
-            file.write(first)
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-
-
-@app.command("rm")
-def remove(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
-    """Delete a study that has ended, with its checkpoints and logs."""
-    with client(url, home, database_url) as studies:
-        studies.delete(study)
-    typer.echo(f"{study} deleted")
+    pieces = session.client.study(study).export(what=what, format=format)
+    first = next(pieces, b"")  # before a file is made: the export may be refused
+    with sys.stdout.buffer if out is None else out.open("wb") as file:
+        file.write(first)
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
 
 
 @db.command()
-def upgrade(home: Home = None, database_url: DatabaseUrl = None) -> None:
+def upgrade(home: Home = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Bring the database to this version's schema; every other command does so too."""
     from alphagrad.tuner.migrate import migrate, newest_revision, revision
 
     with _opened(home, database_url, must_exist=False) as (database, _):
         migrate(database)
-        typer.echo(f"schema revision {revision(database)} of {newest_revision()}")
+        now, newest = revision(database), newest_revision()
+    shown = to_json({"revision": now, "newest": newest})
+    typer.echo(shown if as_json else f"schema revision {now} of {newest}")
 
 
 @db.command()
-def check(home: Home = None, database_url: DatabaseUrl = None) -> None:
+def check(home: Home = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Look for damage: files, schema, our tables beside Optuna's. Exit code 1 if there is any."""
     from alphagrad.tuner.check import check_database
 
     with _opened(home, database_url) as (database, _):
         found = check_database(database)
-    for line in found:
-        typer.echo(line)
+    if as_json:
+        typer.echo(to_json({"faults": found}))
+    else:
+        typer.echo("\n".join(found) or "nothing is wrong")
     if found:
         raise typer.Exit(1)
-    typer.echo("nothing is wrong")
 
 
 @db.command()
@@ -86,13 +80,14 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The copy; it must not exist.")],
     home: Home = None,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Copy the SQLite database while it is in use; of PostgreSQL, pg_dump makes copies."""
     from alphagrad.tuner.backup import backup as copy
 
     with _opened(home, database_url) as (database, _):
         copy(database, file)
-    typer.echo(f"{file} written")
+    typer.echo(to_json({"file": str(file)}) if as_json else f"{file} written")
 
 
 @db.command()
@@ -107,12 +102,16 @@ def prune(
     ] = None,
     home: Home = None,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete checkpoints of finished trials, and files of studies that are gone."""
     from alphagrad.tuner.retention import prune as remove_unneeded
 
     with _opened(home, database_url) as (database, settings):
         done = remove_unneeded(database, settings, details_after_days=details_after)
+    if as_json:
+        typer.echo(to_json(asdict(done)))
+        return
     typer.echo(
         f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
         f"{done.logs} folders of logs, {done.rows} rows deleted"

@@ -1,91 +1,59 @@
-"""The commands that steer a study: pause, resume, stop, cancel, edit, enqueue."""
+"""The commands that steer a study: pause, resume, stop, cancel, edit, enqueue, rm."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
+from alphagrad.cli_app import STEERING, StudyName
+from alphagrad.cli_assigned import Assignments, assigned
+from alphagrad.cli_session import Session, command
 
-from alphagrad.cli_app import DatabaseUrl, Home, StudyName, Url, app, client
-
-Assignments = Annotated[
-    list[str], typer.Argument(metavar="NAME=VALUE...", help="A value is JSON, or else text.")
-]
+if TYPE_CHECKING:
+    from alphagrad.api.client_study import Study
 
 
-@app.command()
-def pause(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
+@command(panel=STEERING)
+def pause(session: Session, study: StudyName) -> None:
     """Start no more trials of a study until it is resumed; those that run go on to their end."""
-    with client(url, home, database_url) as studies:
-        typer.echo(f"{study} {studies.pause(study)['state']}")
+    _say(session, session.client.study(study).pause())
 
 
-@app.command()
-def resume(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
+@command(panel=STEERING)
+def resume(session: Session, study: StudyName) -> None:
     """Let a paused study go on."""
-    with client(url, home, database_url) as studies:
-        typer.echo(f"{study} {studies.resume(study)['state']}")
+    _say(session, session.client.study(study).resume())
 
 
-@app.command()
-def stop(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
+@command(panel=STEERING)
+def stop(session: Session, study: StudyName) -> None:
     """Start no more trials of a study; those that run go on to their end."""
-    with client(url, home, database_url) as studies:
-        typer.echo(f"{study} {studies.stop(study)['state']}")
+    _say(session, session.client.study(study).stop())
 
 
-@app.command()
-def cancel(
-    study: StudyName, url: Url = None, home: Home = None, database_url: DatabaseUrl = None
-) -> None:
+@command(panel=STEERING)
+def cancel(session: Session, study: StudyName) -> None:
     """Start no more trials of a study and kill those that run."""
-    with client(url, home, database_url) as studies:
-        typer.echo(f"{study} {studies.cancel(study)['state']}")
+    _say(session, session.client.study(study).cancel())
 
 
-@app.command()
-def edit(
-    study: StudyName,
-    changes: Assignments,
-    url: Url = None,
-    home: Home = None,
-    database_url: DatabaseUrl = None,
-) -> None:
+@command(panel=STEERING)
+def edit(session: Session, study: StudyName, changes: Assignments) -> None:
     """Edit an open study, e.g. n_trials=40: n_trials, parallelism, priority, pruner, limits."""
-    with client(url, home, database_url) as studies:
-        found = studies.edit(study, _assigned(changes))
-    typer.echo(f"{study} {found['state']}")
+    _say(session, session.client.study(study).edit(**assigned(changes)))
 
 
-@app.command()
-def enqueue(
-    study: StudyName,
-    params: Assignments,
-    url: Url = None,
-    home: Home = None,
-    database_url: DatabaseUrl = None,
-) -> None:
+@command(panel=STEERING)
+def enqueue(session: Session, study: StudyName, params: Assignments) -> None:
     """Let the next trial of a study try some parameters, e.g. alpha=98."""
-    with client(url, home, database_url) as studies:
-        found = studies.enqueue(study, _assigned(params))
-    typer.echo(f"{study} {found['state']}")
+    _say(session, session.client.study(study).enqueue(assigned(params)))
 
 
-def _assigned(pairs: list[str]) -> dict[str, Any]:
-    values = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE")
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return values
+@command("rm", panel=STEERING)
+def remove(session: Session, study: StudyName) -> None:
+    """Delete a study that has ended, with its checkpoints and logs."""
+    session.client.study(study).delete()
+    session.show({"name": study, "deleted": True}, lambda: f"{study} deleted")
+
+
+def _say(session: Session, study: Study) -> None:
+    session.show(study.data, lambda: f"{study.name} {study.state}")

@@ -27,7 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from alphagrad import display
-from alphagrad.api.client import ApiError, Client
+from alphagrad.api.client import Client
+from alphagrad.api.client_errors import ApiError
+from alphagrad.api.client_progress import StudyProgress, seconds
+from alphagrad.api.client_study import Study
 from alphagrad.tuner.spec import load_toml
 
 START_SECONDS = 60.0
@@ -69,7 +72,7 @@ def run(home: Path) -> None:
     console.print(f"\nLook at it, with the key [bold]{key}[/bold]:", highlight=False)
     console.print(f"  {url}             studies, trials, the knob", soft_wrap=True)
     console.print(f"  {url}/v1/studies  REST, 'Authorization: Bearer <key>'", soft_wrap=True)
-    minutes = display.seconds(time.monotonic() - started)
+    minutes = seconds(time.monotonic() - started)
     console.print(f"The service stays up; `make stop` ends it. All took {minutes} min.")
 
 
@@ -97,19 +100,21 @@ def _tune(client: Client, search: dict[str, Any], console: Console) -> None:
         "Adam": _baseline(search, "adam", optimizer="adam"),
     }
     found = {arm: _follow(client, spec, console) for arm, spec in arms.items()}
-    trials = client.trials(search["name"])
-    console.print(display.trials_table(trials, searched=display.searched_params(found[SEARCHED])))
+    study = found[SEARCHED]
+    trials = [trial.data for trial in study.trials()]
+    console.print(display.trials_table(trials, searched=display.searched_params(study.data)))
     console.print(f"The best of each again, with {COMPARED_SEEDS} other seeds:")
     table = Table(
         "optimizer", "α", "learning rate", f"mean of {COMPARED_SEEDS}", "lowest", "highest"
     )
     for arm, study in found.items():
-        name = f"{study['name']}-again"
-        again = _follow(client, _repeat(study, name), console)
-        values = [t["value"] for t in client.trials(again["name"]) if t["value"] is not None]
+        name = f"{study.name}-again"
+        again = _follow(client, _repeat(study.data, name), console)
+        values = [trial.value for trial in again.trials() if trial.value is not None]
         if not values:
             raise DemoError(f"no trial of {name} gave a value")
-        best = study["best"]["params"]
+        assert study.best is not None  # it was followed to its end
+        best = study.best.params
         table.add_row(
             arm,
             f"{best['alpha']:.3g}" if "alpha" in best else "–",
@@ -147,16 +152,15 @@ def _repeat(study: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def _follow(client: Client, spec: Mapping[str, Any], console: Console) -> dict[str, Any]:
+def _follow(client: Client, spec: Mapping[str, Any], console: Console) -> Study:
     """Submit a study and show its progress to the end."""
     study = client.submit(spec)
-    with display.StudyProgress(console) as progress:
-        while study["state"] in ("QUEUED", "RUNNING", "STOPPING"):
+    with StudyProgress(console) as progress:
+        while study.state in ("QUEUED", "RUNNING", "STOPPING"):
             time.sleep(POLL_SECONDS)
-            study = client.study(study["name"])
-            progress.update(study)
-    if study["state"] != "COMPLETED" or study["best"] is None:
-        raise DemoError(f"study {study['name']} ended {study['state']}: {study['trials']}")
+            progress.update(study.refresh())
+    if study.state != "COMPLETED" or study.best is None:
+        raise DemoError(f"study {study.name} ended {study.state}: {study.data['trials']}")
     return study
 
 

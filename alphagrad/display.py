@@ -1,78 +1,21 @@
-"""What the command line shows: progress of a study, tables of studies and trials, metrics."""
+"""What the command line shows: tables of studies and trials, metrics."""
 
 from __future__ import annotations
 
 import csv
 import json
-import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from alphagrad.tuner.registry import Task
+from alphagrad.api.client_progress import best_of, finished_trials, values_of
 
-MOST_SHOWN = 3
-"""So many of several best trials are shown in a line."""
-FINISHED = ("COMPLETE", "PRUNED", "FAIL")
-
-
-class StudyProgress:
-    """A progress line for one study: trials, best value, time left.
-
-    On a terminal it is drawn in place; in a log, a line is written for each finished trial.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[best]}  {task.fields[eta]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=None, best="", eta="")
-        self._logged = -1
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        """Start drawing."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        """Leave the last state on the screen."""
-        self._progress.stop()
-
-    def update(self, study: Mapping[str, Any]) -> None:
-        """Draw the study as it stands, given as the API shows it."""
-        done = finished_trials(study)
-        best = f"best {best_of(study)}" if best_of(study) else ""
-        eta = study["eta_seconds"]
-        left = "" if eta is None or study["state"] != "RUNNING" else f"ETA {seconds(eta)}"
-        self._progress.update(
-            self._task,
-            description=study["name"],
-            completed=done,
-            total=study["n_trials"],
-            best=best,
-            eta=left,
-        )
-        if self._progress.disable and done != self._logged:
-            self._logged = done
-            elapsed = seconds(time.monotonic() - self._started)
-            line = f"{study['name']}: {done}/{study['n_trials']} trials  {best}  {left}".rstrip()
-            self._console.print(f"{elapsed:>6}  {line}", highlight=False, soft_wrap=True)
+MOST_TRIALS = 50
+"""A table shows so many trials."""
 
 
 def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
@@ -99,7 +42,7 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
         table.add_row(
             str(trial["number"]),
             trial["state"] if trial["feasible"] else f"{trial['state']} (infeasible)",
-            _values(trial),
+            values_of(trial),
             *(Text(_short(trial["params"].get(name))) for name in names),
             _duration(trial),
             Text(trial["error"] or ""),
@@ -132,15 +75,39 @@ def _score(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4g}"
 
 
-def tasks_table(tasks: Iterable[Task]) -> Table:
+def tasks_table(tasks: Iterable[Mapping[str, Any]]) -> Table:
     """A table of tasks, one a line."""
     table = Table("task", "what it does", "parameters", "stack")
     for task in tasks:
         table.add_row(
-            task.name,
-            task.about,
-            str(len(task.param_names)) if task.params is not None else "any",
-            "yes" if task.stack is not None else "",
+            task["name"],
+            task["about"],
+            str(len(task["params"].get("properties", ()))) if task["params"] else "any",
+            "yes" if task["stackable"] else "",
+        )
+    return table
+
+
+def importance_table(importance: Mapping[str, Any]) -> Table:
+    """A table of parameters by how much they matter, with a bar for each."""
+    table = Table("parameter", "importance", "")
+    for name, share in importance["importances"].items():
+        table.add_row(Text(name), f"{share:.3f}", "█" * round(20 * share))
+    return table
+
+
+def knobs_table(knobs: Iterable[Mapping[str, Any]]) -> Table:
+    """A table of commands to a trial's α, oldest first."""
+    table = Table("command", "layers", "α", "pin", "state", "at step", "reason")
+    for one in knobs:
+        table.add_row(
+            str(one["id"]),
+            Text(one["layers"]),
+            _short(one["alpha"]),
+            {True: "pin", False: "unpin", None: ""}[one["pin"]],
+            one["state"],
+            _short(one["step"]),
+            Text(one["reason"] or ""),
         )
     return table
 
@@ -190,36 +157,6 @@ def write_metrics(metrics: Mapping[str, Any], out: TextIO) -> None:
 def searched_params(study: Mapping[str, Any]) -> list[str]:
     """The names of a study's dimensions."""
     return [name for name, value in study["spec"]["params"].items() if isinstance(value, dict)]
-
-
-def finished_trials(study: Mapping[str, Any]) -> int:
-    """How many of a study's trials have ended."""
-    return sum(study["trials"].get(state, 0) for state in FINISHED)
-
-
-def best_of(study: Mapping[str, Any]) -> str:
-    """The best trial's value and number; those of a Pareto front; nothing if there is none."""
-    if study["best"] is not None:
-        return f"{_values(study['best'])} (trial {study['best']['number']})"
-    best = [f"{_values(trial)} (trial {trial['number']})" for trial in study["best_trials"]]
-    more = len(best) - MOST_SHOWN
-    return "; ".join(best[:MOST_SHOWN]) + (f"; {more} more" if more > 0 else "")
-
-
-def _values(trial: Mapping[str, Any]) -> str:
-    values = trial["values"] or ([] if trial["value"] is None else [trial["value"]])
-    return ", ".join(f"{value:.4g}" for value in values)
-
-
-def seconds(value: float) -> str:
-    """A duration as m:ss.
-
-    Example:
-        >>> seconds(75)
-        '1:15'
-    """
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def _short(value: object) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -66,10 +67,30 @@ def draw(path: Path) -> Figure:
     Raises:
         ValueError: as for :func:`read_trace`.
     """
+    return _draw(*read_trace(path), title=path.name)
+
+
+def draw_columns(columns: Mapping[str, list[Any]], *, title: str) -> Figure:
+    """Draw what ``Trial.alpha(wide=True)`` gave; as :func:`draw`.
+
+    Args:
+        columns: ``step``, and ``alpha/NAME`` and ``saturation/NAME`` for each layer.
+        title: what the picture is of.
+    """
+    layers = [name.removeprefix("alpha/") for name in columns if name.startswith("alpha/")]
+    alphas, saturations = (
+        [[math.nan if v is None else v for v in columns[f"{kind}/{layer}"]] for layer in layers]
+        for kind in ("alpha", "saturation")
+    )
+    return _draw(columns["step"], layers, alphas, saturations, title=title)
+
+
+def _draw(
+    steps: list[int], layers: list[str], alphas: Grid, saturations: Grid, *, title: str
+) -> Figure:
     from plotly.graph_objects import Heatmap
     from plotly.subplots import make_subplots
 
-    steps, layers, alphas, saturations = read_trace(path)
     logs = [[math.log10(alpha) if alpha > 0 else math.nan for alpha in row] for row in alphas]
     known = [value for row in logs for value in row if not math.isnan(value)]
     ticks = _ticks(min(known), max(known))
@@ -112,7 +133,7 @@ def draw(path: Path) -> Figure:
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(title_text="optimizer step", row=2, col=1)
     figure.update_layout(
-        title=f"α and saturation per layer, {path.name}",
+        title=f"α and saturation per layer, {title}",
         template="plotly_white",
         font={"size": 14},
         width=1100,

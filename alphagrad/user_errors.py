@@ -1,15 +1,11 @@
-"""Which errors the user can mend, and the line that says how."""
+"""Which errors the user can mend, the line that says how, and the exit code."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from alphagrad.api.client_errors import ApiError, ServerAwayError
 
-from alphagrad.api.client import ApiError
-from alphagrad.api.serve import ServeError
-from alphagrad.demo import DemoError
-from alphagrad.tuner.errors import TunerError, field_errors
-from alphagrad.tuner.registry import UnknownTaskError
+FAILED = 1
+AWAY = 4
 
 
 def mendable(error: Exception) -> str | None:
@@ -19,12 +15,23 @@ def mendable(error: Exception) -> str | None:
         error: what a command raised.
 
     Example:
+        >>> from alphagrad.tuner import UnknownTaskError
         >>> mendable(UnknownTaskError("nothing")).partition(";")[0]
         "unknown task 'nothing'"
         >>> mendable(ZeroDivisionError()) is None
         True
     """
-    if isinstance(error, ApiError | ServeError | DemoError | TunerError | UnknownTaskError):
+    if isinstance(error, ApiError | TimeoutError):  # of a client, which is quickly told
+        return str(error)
+    from pydantic import ValidationError
+    from sqlalchemy.exc import OperationalError
+
+    from alphagrad.api.serve import ServeError
+    from alphagrad.demo import DemoError
+    from alphagrad.tuner.errors import TunerError, field_errors
+    from alphagrad.tuner.registry import UnknownTaskError
+
+    if isinstance(error, ServeError | DemoError | TunerError | UnknownTaskError):
         return str(error)
     if isinstance(error, ValidationError):  # of the settings: their values may be secrets
         return "; ".join(
@@ -33,3 +40,10 @@ def mendable(error: Exception) -> str | None:
     if isinstance(error, OperationalError):
         return f"the database does not answer: {str(error.orig).splitlines()[0]}"
     return None
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code for an error that the user can mend."""
+    if isinstance(error, ServerAwayError):
+        return AWAY
+    return AWAY if type(error).__name__ == "OperationalError" else FAILED

@@ -1,47 +1,160 @@
-"""A client of the REST API."""
+"""Clients of the REST API: one that waits for each answer, one to be awaited."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Self
+import os
+from typing import Any, Generic, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
+from alphagrad.api.client_answers import EventData, StudyState, TaskData
+from alphagrad.api.client_errors import ApiError
+from alphagrad.api.client_events import follow
+from alphagrad.api.client_runners import AwaitingRunner, BlockingRunner
+from alphagrad.api.client_server import Server
+from alphagrad.api.client_spec import Spec, read_spec
+from alphagrad.api.client_steps import Async, Items, Steps, Sync, iteration, method
+from alphagrad.api.client_study import AsyncStudy, Study, study_path
 
-class ApiError(RuntimeError):
-    """The server refused a request; the message says why, field by field where it can.
+DEFAULT_URL = "http://127.0.0.1:8000"
+PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 
-    Attributes:
-        status: the HTTP status, or ``None`` if no server answered.
-    """
-
-    def __init__(self, message: str, *, status: int | None) -> None:
-        self.status = status
-        super().__init__(message)
+StudyT = TypeVar("StudyT")
 
 
-class Client:
+class ClientMethods(Generic[StudyT]):
+    """What a server can be asked."""
+
+    _runner: Any
+    _server: Server
+    _study: type[StudyT]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._server.url
+
+    @method
+    def submit(self, spec: Spec) -> Steps[StudyT]:
+        """Submit a study.
+
+        Args:
+            spec: as ``docs/studies.md`` describes it, or the path of such a TOML file.
+
+        Raises:
+            ApiError: it is not valid (``errors`` says where), or the name is taken.
+        """
+        data = yield from self._server.call("POST", "/v1/studies", json=read_spec(spec))
+        return self._handle(data)
+
+    @method
+    def study(self, name: str) -> Steps[StudyT]:
+        """One study.
+
+        Raises:
+            ApiError: no study has this name.
+        """
+        data = yield from self._server.call("GET", study_path(name))
+        return self._handle(data)
+
+    @iteration
+    def studies(
+        self,
+        *,
+        name: str | None = None,
+        state: StudyState | None = None,
+        task: str | None = None,
+        limit: int | None = None,
+    ) -> Items[StudyT]:
+        """The studies, oldest first.
+
+        Args:
+            name: only those whose name this glob matches.
+            state: only those in this state.
+            task: only those of this task.
+            limit: at most so many.
+        """
+        yield from self._server.listed(
+            "/v1/studies", self._handle, limit=limit, name=name, state=state, task=task
+        )
+
+    @iteration
+    def tasks(self) -> Items[TaskData]:
+        """The tasks that a study can name, each with the JSON schema of its parameters."""
+        yield from self._server.listed("/v1/tasks", lambda data: cast("TaskData", data))
+
+    @method
+    def task(self, name: str) -> Steps[TaskData]:
+        """One task."""
+        path = f"/v1/tasks/{quote(name, safe='')}"
+        task: TaskData = yield from self._server.call("GET", path)
+        return task
+
+    @method
+    def compare(self, *names: str) -> Steps[dict[str, Any]]:
+        """Several studies side by side."""
+        found: dict[str, Any] = yield from self._server.call(
+            "GET", "/v1/compare", params={"study": list(names)}
+        )
+        return found
+
+    @iteration
+    def events(self, *, after: int | None = None) -> Items[EventData]:
+        """What happens to all studies, without end; a broken connection is made again.
+
+        Args:
+            after: the id of the last event that is known; by default those from now on.
+        """
+        yield from follow(self._server, "/v1/events", after=after)
+
+    def _handle(self, data: Any) -> StudyT:
+        make: Any = self._study
+        study: StudyT = make(self._server, self._runner, data)
+        return study
+
+
+class Client(ClientMethods[Study], Sync):
     """Studies on a server.
 
+    A request is tried again for ``patience`` seconds if the server is away, restarts or asks for a
+    pause; what it has done it does not do twice.
+
     Args:
-        url: the server, e.g. ``http://127.0.0.1:8000``.
-        key: the API key.
+        url: the server; by default ``ALPHAGRAD_URL``, or else this machine, port 8000.
+        key: the API key; by default ``ALPHAGRAD_API_KEY``.
+        timeout: seconds to wait for one answer.
+        patience: seconds to try again.
+        transport: how requests get there, if not over the network.
+
+    Raises:
+        ApiError: there is no key.
 
     Example::
 
-        with Client("http://127.0.0.1:8000", key) as client:
-            client.submit({"name": "bar", "task": "digits", "n_trials": 4, "params": {...}})
-            print(client.study("bar")["state"])
+        with Client() as client:
+            study = client.submit("study.toml").wait(progress=True)
+            print(study.best.params)
     """
 
-    def __init__(self, url: str, key: str) -> None:
-        if not key.isascii():
-            raise ApiError("the API key has characters that no key has", status=None)
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30.0
-        )
+    _study = Study
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(timeout=timeout, transport=transport, **_to(url, key))
+        self._runner = BlockingRunner(self._http)
+        self._server = Server(self._http, patience=patience)
 
     def __enter__(self) -> Self:
         """Close the connections at the end of the block."""
@@ -49,131 +162,73 @@ class Client:
 
     def __exit__(self, *error: object) -> None:
         """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
-    def submit(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Submit a study; returns it as the server stored it, and ``warnings``."""
-        return self._call("POST", "/v1/studies", json=dict(spec))
 
-    def studies(self) -> Iterator[dict[str, Any]]:
-        """All studies, oldest first."""
-        return self._pages("/v1/studies")
+class AsyncClient(ClientMethods[AsyncStudy], Async):
+    """As :class:`Client`, to be awaited.
 
-    def study(self, name: str) -> dict[str, Any]:
-        """One study."""
-        return self._call("GET", f"/v1/studies/{quote(name, safe='')}")
+    Args:
+        url: the server; by default ``ALPHAGRAD_URL``, or else this machine, port 8000.
+        key: the API key; by default ``ALPHAGRAD_API_KEY``.
+        timeout: seconds to wait for one answer.
+        patience: seconds to try again.
 
-    def trials(self, study: str) -> Iterator[dict[str, Any]]:
-        """A study's trials by number."""
-        return self._pages(f"/v1/studies/{quote(study, safe='')}/trials")
+    Raises:
+        ApiError: there is no key.
 
-    def exploits(self, study: str) -> Iterator[dict[str, Any]]:
-        """Who of a population took over from whom, oldest first."""
-        return self._pages(f"/v1/studies/{quote(study, safe='')}/exploits")
+    Example::
 
-    def metrics(
-        self, study: str, number: int, *, names: Sequence[str] = (), max_steps: int = 2000
-    ) -> dict[str, Any]:
-        """What a trial recorded: ``{"metrics": {name: {"steps": […], "values": […]}}}``.
+        async with AsyncClient() as client:
+            study = await client.submit("study.toml")
+            async for event in study.events():
+                print(event["kind"])
+    """
 
-        Args:
-            study: the study's name.
-            number: the trial's number.
-            names: the metrics wanted; all by default.
-            max_steps: each metric is thinned to so many values, from 2 to 20,000.
-        """
-        path = f"/v1/studies/{quote(study, safe='')}/trials/{number}/metrics"
-        return self._call("GET", path, params={"names": list(names), "max_steps": max_steps})
+    _study = AsyncStudy
 
-    def export(
+    def __init__(
         self,
-        study: str,
+        url: str | None = None,
+        key: str | None = None,
         *,
-        what: str = "trials",
-        format: str = "csv",  # noqa: A002
-    ) -> Iterator[bytes]:
-        """A study's rows as a file, in pieces.
+        timeout: float = TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._http = httpx.AsyncClient(timeout=timeout, **_to(url, key))
+        self._runner = AwaitingRunner(self._http)
+        self._server = Server(self._http, patience=patience)
 
-        Args:
-            study: the study's name.
-            what: ``trials``, ``reports``, ``metrics`` or ``alpha``.
-            format: ``csv``, ``json`` or ``parquet``.
-        """
-        path = f"/v1/studies/{quote(study, safe='')}/export"
-        with self._stream(path, {"what": what, "format": format}) as response:
-            yield from response.iter_bytes()
+    async def __aenter__(self) -> Self:
+        """Close the connections at the end of the block."""
+        return self
 
-    def delete(self, study: str) -> None:
-        """Delete a study that has ended, with its checkpoints and logs."""
-        self._checked(self._send("DELETE", f"/v1/studies/{quote(study, safe='')}"))
+    async def __aexit__(self, *error: object) -> None:
+        """Close the connections."""
+        await self.close()
 
-    def pause(self, study: str) -> dict[str, Any]:
-        """Start no more trials of a study until it is resumed."""
-        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:pause")
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
 
-    def resume(self, study: str) -> dict[str, Any]:
-        """Let a paused study go on."""
-        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:resume")
 
-    def stop(self, study: str) -> dict[str, Any]:
-        """Start no more trials of a study."""
-        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:stop")
-
-    def cancel(self, study: str) -> dict[str, Any]:
-        """Start no more trials of a study and kill those that run."""
-        return self._call("POST", f"/v1/studies/{quote(study, safe='')}:cancel")
-
-    def edit(self, study: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Edit an open study, e.g. ``{"n_trials": 40}``."""
-        return self._call("PATCH", f"/v1/studies/{quote(study, safe='')}", json=dict(changes))
-
-    def enqueue(self, study: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Let the next trial of a study try these parameters."""
-        path = f"/v1/studies/{quote(study, safe='')}/trials:enqueue"
-        return self._call("POST", path, json={"params": dict(params)})
-
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
-        token: str | None = None
-        while True:
-            page = self._call("GET", path, params={"page_token": token} if token else {})
-            yield from page["items"]
-            token = page["next_page_token"]
-            if token is None:
-                return
-
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        response = self._checked(self._send(method, path, **options))
-        try:
-            answer: dict[str, Any] = response.json()
-        except ValueError:
-            message = f"{self._http.base_url} does not answer as AlphaGrad does"
-            raise ApiError(message, status=response.status_code) from None
-        return answer
-
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with self._reached():
-            return self._http.request(method, path, **options)
-
-    @contextmanager
-    def _stream(self, path: str, params: Mapping[str, str]) -> Iterator[httpx.Response]:
-        with self._reached(), self._http.stream("GET", path, params=dict(params)) as response:
-            if not response.is_success:
-                response.read()
-            yield self._checked(response)
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            message = f"no answer from {self._http.base_url}: {error}"
-            raise ApiError(message, status=None) from error
-
-    def _checked(self, response: httpx.Response) -> httpx.Response:
-        if response.is_success:
-            return response
-        try:
-            detail = response.json()["detail"]
-        except (ValueError, KeyError, TypeError):
-            detail = response.text or response.reason_phrase
-        raise ApiError(str(detail), status=response.status_code)
+def _to(url: str | None, key: str | None) -> dict[str, Any]:
+    """The server and the key, as httpx takes them."""
+    url = url or os.environ.get("ALPHAGRAD_URL") or DEFAULT_URL
+    key = key or os.environ.get("ALPHAGRAD_API_KEY")
+    if not key:
+        message = (
+            f"put the API key of {url} into ALPHAGRAD_API_KEY "
+            "(`alphagrad serve` shows the first key once)"
+        )
+        raise ApiError(message, status=None)
+    if not (key.isascii() and key.isprintable()):
+        raise ApiError("the API key has characters that no key has", status=None)
+    try:
+        return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
+    except httpx.InvalidURL as error:
+        raise ApiError(f"{url!r} is no URL: {error}", status=None) from error

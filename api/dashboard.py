@@ -6,8 +6,9 @@ its WSGI application as they are.
 
 from __future__ import annotations
 
-from a2wsgi import WSGIMiddleware
-from optuna_dashboard import wsgi
+from threading import Lock
+
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
@@ -24,7 +25,9 @@ class Dashboard:
     """
 
     def __init__(self, optuna_storage: OptunaStorage) -> None:
-        self._app: ASGIApp = WSGIMiddleware(wsgi(optuna_storage.rdb))  # type: ignore[assignment]
+        self._optuna_storage = optuna_storage
+        self._app: ASGIApp | None = None
+        self._making = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,4 +46,20 @@ class Dashboard:
             # It would compress by itself and state the length of the uncompressed text.
             headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-            await self._app({**scope, "root_path": "", "headers": headers}, receive, send)
+            app = await run_in_threadpool(self._made) if self._app is None else self._app
+            await app({**scope, "root_path": "", "headers": headers}, receive, send)
+
+    def _made(self) -> ASGIApp:
+        """The application of the dashboard, made when it is first asked for.
+
+        It imports scikit-learn, which takes longer than all else, and may never be asked for.
+        """
+        with self._making:
+            if self._app is not None:
+                return self._app
+            from a2wsgi import WSGIMiddleware
+            from optuna_dashboard import wsgi
+
+            app: ASGIApp = WSGIMiddleware(wsgi(self._optuna_storage.rdb))  # type: ignore[assignment]
+            self._app = app
+            return app

@@ -17,13 +17,19 @@ class TaskOut(BaseModel):
     """A task and its parameters."""
 
     name: str
+    about: str = Field(description="what it trains, in a line")
     params: dict[str, Any] = Field(description="JSON schema of the parameters; empty: it takes any")
     stackable: bool = Field(description="whether trials can train side by side in one process")
 
     @classmethod
     def of(cls, task: Task) -> TaskOut:
         """From a registered task."""
-        return cls(name=task.name, params=task.schema(), stackable=task.stack is not None)
+        return cls(
+            name=task.name,
+            about=task.about,
+            params=task.schema(),
+            stackable=task.stack is not None,
+        )
 
 
 @router.get("")

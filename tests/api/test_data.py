@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from alphagrad.api.client import ApiError, Client
+from alphagrad.client import ApiError, Client
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from tests.tuner.by_hand import play
@@ -56,15 +56,16 @@ def test_the_client_exports_and_deletes(
     log.parent.mkdir(parents=True)
     log.touch()
     with Client(server_url, key) as client:
-        said = b"".join(client.export(ended, format="csv"))
+        study = client.study(ended)
+        said = b"".join(study.export(format="csv"))
         assert said == api.get(f"/v1/studies/{ended}/export").content
-        client.delete(ended)
+        study.delete()
         assert not log.parent.exists()
         with pytest.raises(ApiError, match="no study is named") as refused:
-            client.delete(ended)
+            study.delete()
         assert refused.value.status == 404
         with pytest.raises(ApiError, match="no study is named"):
-            list(client.export(ended))
+            list(study.export())
 
 
 def test_a_study_that_is_open_is_not_deleted(api: httpx.Client, name: str) -> None:

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from alphagrad.api.client import ApiError, Client
+from alphagrad.client import ApiError, Client
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Metrics
 from alphagrad.tuner.metrics import append_metrics
@@ -230,12 +230,12 @@ def test_a_client_reads_metrics(server_url: str, key: str, state: Database, stud
     add_metrics(state, trial, "losses/td", [0.5, 0.25, NAN])
     add_metrics(state, trial, "b", [1.0], first=3)
     with Client(server_url, key) as client:
-        found = client.metrics(study, 0)
-        assert list(found["metrics"]) == ["losses/td", "b"]
-        found = client.metrics(study, 0, names=["losses/td"], max_steps=2)
-        assert found == {"metrics": {"losses/td": {"steps": [1, 3], "values": [0.5, None]}}}
+        found = client.study(study).trial(0).metrics()
+        assert list(found) == ["losses/td", "b"]
+        found = client.study(study).trial(0).metrics(names="losses/td", max_steps=2)
+        assert found == {"losses/td": {"steps": [1, 3], "values": [0.5, None]}}
         with pytest.raises(ApiError, match="no trial 1") as caught:
-            client.metrics(study, 1)
+            client.study(study).trial(1)
     assert caught.value.status == 404
 
 

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from alphagrad import display
+from alphagrad.api import client_progress
 
 
 def trial(number: int, *values: float, **changes: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def printed(what: object) -> str:
 
 def test_progress_in_a_log_is_a_line_per_finished_trial() -> None:
     out = io.StringIO()
-    with display.StudyProgress(Console(file=out, width=120)) as progress:
+    with client_progress.StudyProgress(Console(file=out, width=120)) as progress:
         for finished in (0, 0, 1, 1, 2):
             progress.update(study(trials={"COMPLETE": finished}))
         progress.update(study(trials={"COMPLETE": 20}, state="COMPLETED"))
@@ -65,7 +66,7 @@ def test_progress_in_a_log_is_a_line_per_finished_trial() -> None:
 def test_progress_on_a_terminal_shows_trials_best_and_time_left() -> None:
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=True, color_system=None)
-    with display.StudyProgress(console) as progress:
+    with client_progress.StudyProgress(console) as progress:
         progress.update(study())
     for part in ("bar", "6/20", "best 0.9876 (trial 4)", "ETA 1:15"):
         assert part in out.getvalue(), part
@@ -91,7 +92,7 @@ def test_trials_show_the_searched_parameters_the_time_and_the_error() -> None:
 def test_several_objectives_and_what_is_infeasible_are_shown() -> None:
     front = [trial(number, 0.5 + number, 2.0) for number in range(4)]
     several = study(best=None, best_trials=front)
-    assert display.best_of(several) == (
+    assert client_progress.best_of(several) == (
         "0.5, 2 (trial 0); 1.5, 2 (trial 1); 2.5, 2 (trial 2); 1 more"
     )
     trials = [trial(0, 0.5, 2.0), trial(1, 0.75, feasible=False, params={"alpha[q.*]": 9.0})]
@@ -103,4 +104,4 @@ def test_several_objectives_and_what_is_infeasible_are_shown() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "60:00")])
 def test_durations(value: float, text: str) -> None:
-    assert display.seconds(value) == text
+    assert client_progress.seconds(value) == text

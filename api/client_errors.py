@@ -1,0 +1,71 @@
+"""What a client raises, and what it makes of an answer that is no success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import httpx
+
+PROBLEM = "urn:alphagrad:problem:"
+
+
+class FieldProblem(TypedDict):
+    """One field of a request that is wrong: where, what stood there, what is allowed."""
+
+    field: str
+    value: Any
+    message: str
+
+
+class ApiError(RuntimeError):
+    """The server refused a request; the message says why, field by field where it can.
+
+    Args:
+        message: what is wrong, and what to do.
+        status: the HTTP status, or ``None`` if it is not an answer's.
+        kind: the problem's stable word, the end of its ``type``: ``not-found``, ``invalid``, …
+        errors: the fields that are wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None,
+        kind: str | None = None,
+        errors: Sequence[FieldProblem] = (),
+    ) -> None:
+        self.status = status
+        self.kind = kind
+        self.errors = list(errors)
+        super().__init__(message)
+
+
+class ServerAwayError(ApiError):
+    """No server answers, or its database does not."""
+
+
+def away(url: str, error: httpx.TransportError) -> ServerAwayError:
+    """The error for a server that did not answer."""
+    said = str(error) or type(error).__name__
+    message = f"no answer from {url}: {said}; start it with `alphagrad serve`, or mend the URL"
+    return ServerAwayError(message, status=None)
+
+
+def refusal(url: str, response: httpx.Response) -> ApiError:
+    """The error for an answer that is no success."""
+    try:
+        body = response.json()
+        detail, kind = str(body["detail"]), str(body["type"])
+    except (ValueError, KeyError, TypeError):
+        body, detail, kind = {}, response.text[:200] or response.reason_phrase, ""
+    status = response.status_code
+    if status == httpx.codes.UNAUTHORIZED:
+        detail = (
+            f"{url} refused the API key: put one that it knows into ALPHAGRAD_API_KEY "
+            "(`alphagrad serve` shows the first key once)"
+        )
+    kind = kind.removeprefix(PROBLEM)
+    error = ServerAwayError if status in (502, 503, 504) else ApiError
+    return error(detail, status=status, kind=kind or None, errors=body.get("errors", ()))

@@ -15,6 +15,7 @@ from alphagrad.api import (
     login,
     page_routes,
     remote,
+    spec_check,
     studies,
     tasks,
     trial_data,
@@ -83,6 +84,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     install_problem_handlers(app)
     app.include_router(tasks.router)
     app.include_router(studies.router)
+    app.include_router(spec_check.router)
     app.include_router(trials.router)
     app.include_router(trial_data.router)
     app.include_router(insights.router)

@@ -149,3 +149,8 @@ function randomKey() {
   // crypto.randomUUID is there on secure origins alone.
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
 }
+
+/** Whether this tab has a key, right or wrong. */
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
+}

@@ -223,6 +223,8 @@ function drawHeat(context, { layout, image, trace, chosen }) {
   context.drawImage(image, left, heat.top, plot, heat.height);
   context.textBaseline = 'middle';
   const every = Math.ceil(12 / rowHeight);
+  // Where there is little room, what all names begin with is left out.
+  const shared = layout.narrow ? sharedStart(trace.layers) : 0;
   trace.layers.forEach((name, layer) => {
     const top = heat.top + layer * rowHeight;
     const middle = top + rowHeight / 2;
@@ -236,7 +238,7 @@ function drawHeat(context, { layout, image, trace, chosen }) {
     if (layer % every) return;
     context.fillStyle = chosen.has(layer) ? colour('ink') : colour('muted');
     context.textAlign = 'left';
-    context.fillText(fitted(context, name, left - 18), 11, middle);
+    context.fillText(fitted(context, name.slice(shared), left - 18), 11, middle);
     if (!layout.narrow) {
       context.fillText(percent(trace.saturationNow([layer])), left + plot + 8, middle);
     }
@@ -251,6 +253,15 @@ function drawHeat(context, { layout, image, trace, chosen }) {
     }
     context.stroke();
   }
+}
+
+/** @param {string[]} names */
+function sharedStart(names) {
+  const first = names[0] || '';
+  for (let dot = first.lastIndexOf('.'); dot > 0; dot = first.lastIndexOf('.', dot - 1)) {
+    if (names.every((name) => name.startsWith(first.slice(0, dot + 1)))) return dot + 1;
+  }
+  return 0;
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Scene} scene */

@@ -9,7 +9,7 @@
  */
 export function layoutOf(width, layers) {
   const narrow = width < 560;
-  const left = narrow ? 78 : 158;
+  const left = narrow ? 92 : 158;
   const right = narrow ? 44 : 112;
   const rowHeight = layers <= 8 ? 24 : layers <= 16 ? 19 : layers <= 32 ? 14 : Math.max(4, Math.floor(460 / layers));
   const alpha = { top: 18, height: narrow ? 120 : 150 };

@@ -15,6 +15,9 @@ import { columnsOf, picture, toColumns } from './heatmap.js';
 
 /** @typedef {import('./trace.js').Trace} Trace */
 
+let count = 0;
+const HINT = 'Click rows to choose layers; drag to zoom, double-click for the whole run.';
+
 export class Instrument {
   /**
    * @param {HTMLElement} host
@@ -37,13 +40,14 @@ export class Instrument {
     this.cursor = null;
     /** How long the last drawing took, in ms. */
     this.drawn = 0;
-    this.readout = el('p', { class: 'readout' }, '\u00a0');
+    const summaryId = `instrument-summary-${count++}`;
+    this.readout = el('p', { class: 'readout' }, HINT);
     this.spoken = el('p', { class: 'sr', 'aria-live': 'polite' });
-    this.summary = el('p', { class: 'sr', id: 'instrument-summary' });
+    this.summary = el('p', { class: 'sr', id: summaryId });
     this.base = el('canvas', { class: 'figure-base' });
     this.over = el('canvas', { class: 'figure-over' });
     this.stage = el('div', {
-      class: 'stage', tabindex: 0, role: 'application', 'aria-describedby': 'instrument-summary',
+      class: 'stage', tabindex: 0, role: 'application', 'aria-describedby': summaryId,
       'aria-label': 'α and saturation by layer and step. Left and right: steps. Up and down: layers. '
         + 'Space: choose the layer. Plus, minus and 0: zoom.',
     }, this.base, this.over);
@@ -177,12 +181,12 @@ export class Instrument {
       if (!this.layout) return;
       const at = place(event);
       this.cursor = { x: clamp(at.x), layer: this.#layerAt(at.x, at.y) };
-      say(this.readout, this.#text() || '\u00a0');
+      say(this.readout, this.#text() || HINT);
       this.#drawCursor(from !== null && Math.abs(at.x - from) > 5 ? [from, clamp(at.x)] : null);
     });
     stage.addEventListener('pointerleave', () => {
       this.cursor = null;
-      say(this.readout, '\u00a0');
+      say(this.readout, HINT);
       this.#drawCursor();
     });
     stage.addEventListener('pointerdown', (event) => {
@@ -244,7 +248,7 @@ export class Instrument {
     act();
     this.#drawCursor();
     const chosen = this.chosen.has(cursor.layer) ? ' · chosen' : '';
-    say(this.readout, this.#text() || '\u00a0');
+    say(this.readout, this.#text() || HINT);
     say(this.spoken, this.#text() + chosen);
   }
 

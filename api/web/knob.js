@@ -39,6 +39,7 @@ export class Knob {
     this.ticks = el('div', { class: 'slider-ticks', 'aria-hidden': 'true' });
     this.now = el('div', { class: 'slider-now', 'aria-hidden': 'true' });
     this.send = el('button', { type: 'button', class: 'button primary wide' }, 'Set α');
+    this.send.dataset.action = 'set';
     this.release = el('button', { type: 'button', class: 'button wide', title: 'Let schedulers move these layers again' }, 'Release');
     this.pin = el('input', { type: 'checkbox', id: 'pin' });
     this.pin.checked = options.scheduled;
@@ -56,9 +57,9 @@ export class Knob {
       el('button', { type: 'button', class: 'button small', on: { click: what } }, text);
     fill(host,
       el('div', { class: 'field-row' },
-        el('label', { class: 'field grow' }, el('span', {}, 'Layers'), this.glob),
-        small('all', () => this.#all()), small('none', () => this.instrument.choose([]))),
-      this.boxes, this.chosenText,
+        el('label', { class: 'field grow' }, el('span', {}, 'Layers'), this.glob)),
+      this.boxes,
+      el('div', { class: 'layer-tools' }, this.chosenText, small('all', () => this.#all()), small('none', () => this.instrument.choose([]))),
       el('div', { class: 'alpha-head' }, el('label', { for: 'alpha-slider' }, 'α'), this.exact),
       el('div', { class: 'slider' }, this.now, this.slider, this.ticks),
       el('label', { class: 'check' }, this.pin, ' pin: keep schedulers off'),

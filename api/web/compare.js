@@ -106,8 +106,12 @@ async function showPlots() {
   const line = (/** @type {Compared} */ one, /** @type {any} */ x, /** @type {any} */ y) => ({
     x, y, type: 'scatter', mode: 'lines', name: nameOf(one), line: { color: SERIES[compared.indexOf(one)], width: 2 },
   });
-  const legend = () => ({ showlegend: compared.length > 1, legend: { orientation: 'h', y: 1.15 } });
-  await drawPlot(byId('values'), compared.map((one) => line(one, one.reports.steps, one.reports.values)), { x: 'step', y: 'reported value', layout: legend },
+  const legend = () => ({ showlegend: compared.length > 1 });
+  const along = chooser('means-tools', 'x axis', ['by step', 'by share of the run'], 'by step', () => showPlots().catch(toastError));
+  const share = along !== 'by step';
+  const xs = (/** @type {number[]} */ steps) => (share ? steps.map((step) => step / (steps.at(-1) || 1)) : steps);
+  const x = share ? 'share of the run' : 'step';
+  await drawPlot(byId('values'), compared.map((one) => line(one, xs(one.reports.steps), one.reports.values)), { x, y: 'reported value', layout: legend },
     compared.map((one) => `${nameOf(one)}: ${number(one.reports.values.at(-1))}`).join('; ') || 'no trial is chosen');
   const what = chooser('means-tools', 'quantity', ['saturation', 'α'], 'saturation', () => showPlots().catch(toastError));
   const mean = (/** @type {Float32Array} */ row) => {
@@ -116,8 +120,8 @@ async function showPlots() {
     const sum = measured.reduce((a, b) => a + (what === 'α' ? Math.log(b) : b), 0) / measured.length;
     return what === 'α' ? Math.exp(sum) : sum;
   };
-  await drawPlot(byId('means'), compared.map((one) => line(one, one.trace.steps, (what === 'α' ? one.trace.alpha : one.trace.saturation).map(mean))),
-    { x: 'step', y: what === 'α' ? 'α, geometric mean' : 'saturation', ylog: what === 'α', layout: legend },
+  await drawPlot(byId('means'), compared.map((one) => line(one, xs(one.trace.steps), (what === 'α' ? one.trace.alpha : one.trace.saturation).map(mean))),
+    { x, y: what === 'α' ? 'α, geometric mean' : 'saturation', ylog: what === 'α', layout: legend },
     compared.map((one) => `${nameOf(one)}: ${one.trace.steps.length} samples`).join('; ') || 'no trial is chosen');
 }
 

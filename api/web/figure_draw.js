@@ -55,7 +55,7 @@ function drawAxis(context, { layout, scale }) {
     context.fillText(shortStep(tick), x, layout.axis + 6);
   }
   context.textAlign = 'left';
-  context.fillText('step', layout.left + layout.plot + 8, layout.axis + 6);
+  context.fillText('step', 2, layout.axis + 6);
 }
 
 /**

@@ -35,6 +35,8 @@ export class Instrument {
     this.marks = [];
     /** @type {[number, number] | null} */
     this.zoom = null;
+    /** Whether only the end of the run is shown, as it grows. */
+    this.tail = false;
     this.log = false;
     /** @type {{x: number, layer: number} | null} */
     this.cursor = null;
@@ -69,7 +71,13 @@ export class Instrument {
     });
     this.whole = el('button', { type: 'button', class: 'button small', disabled: true }, 'whole run');
     this.whole.addEventListener('click', () => this.#zoomTo(null));
-    fill(place, log, this.whole);
+    this.latest = el('button', { type: 'button', class: 'button small', 'aria-pressed': 'false', title: 'Follow the last twentieth of the run' }, 'latest');
+    this.latest.addEventListener('click', () => {
+      this.zoom = null;
+      this.tail = !this.tail;
+      this.#showZoom();
+    });
+    fill(place, log, this.latest, this.whole);
   }
 
   /** The names of the chosen layers, in their order. */
@@ -102,7 +110,8 @@ export class Instrument {
     const { trace } = this;
     const layout = layoutOf(host, trace.layers.length);
     this.layout = layout;
-    const [low, high] = this.zoom || [trace.steps[0] ?? 0, trace.last ?? 100];
+    const [first, last] = [trace.steps[0] ?? 0, trace.last ?? 100];
+    const [low, high] = this.zoom || [this.tail ? last - (last - first) / 20 : first, last];
     const scale = new StepScale(low, high, layout.plot, this.log);
     this.scale = scale;
     const columns = columnsOf(trace.steps, scale);
@@ -141,7 +150,13 @@ export class Instrument {
   /** @param {[number, number] | null} range */
   #zoomTo(range) {
     this.zoom = range;
-    this.whole.disabled = !range;
+    this.tail = false;
+    this.#showZoom();
+  }
+
+  #showZoom() {
+    this.whole.disabled = !this.zoom && !this.tail;
+    this.latest.setAttribute('aria-pressed', String(this.tail));
     this.cursor = null;
     this.draw();
   }

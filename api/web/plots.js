@@ -31,7 +31,7 @@ function layoutFor(axes, more = {}) {
   const axis = (/** @type {string} */ title, /** @type {boolean | undefined} */ log) => ({
     title: { text: title, standoff: 8, font: { size: 12 } }, type: log ? 'log' : undefined, automargin: true,
     gridcolor: colour('grid'), linecolor: colour('line'), zeroline: false, ticks: 'outside', tickcolor: colour('line'),
-    ticklen: 4, exponentformat: 'e', ...(log && { dtick: 1 }),
+    ticklen: 4, exponentformat: log ? 'e' : 'SI', ...(log && { dtick: 1 }),
   });
   return {
     font: { family: 'ui-sans-serif, system-ui, sans-serif', size: 12, color: colour('muted') },
@@ -39,6 +39,7 @@ function layoutFor(axes, more = {}) {
     margin: { l: 56, r: 16, t: 12, b: 44 }, hovermode: 'closest', showlegend: false,
     hoverlabel: { font: { family: 'ui-sans-serif, system-ui, sans-serif', size: 12 } },
     xaxis: axis(axes.x, axes.xlog), yaxis: { ...axis(axes.y, axes.ylog), ...(axes.yrange && { range: axes.yrange }) }, uirevision: 'kept', ...more,
+    ...(more.showlegend && { margin: { l: 56, r: 16, t: 40, b: 44 }, legend: { orientation: 'h', x: 0, y: 1, yanchor: 'bottom' } }),
   };
 }
 

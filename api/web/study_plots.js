@@ -87,7 +87,7 @@ export async function drawHistory(study, trials) {
   traces.push({ x: best.x, y: best.y, mode: 'lines', type: 'scatter', name: 'best so far', line: { shape: 'hv', color: colour('ink'), width: 1.5 }, hoverinfo: 'skip' });
   await drawPlot(byId('history'), traces, {
     x: 'trial', y: several ? `objective ${objective}` : 'value',
-    layout: () => ({ showlegend: true, legend: { orientation: 'h', y: 1.12, x: 0, font: { size: 12 } } }), yrange: range,
+    layout: () => ({ showlegend: true }), yrange: range,
   }, trials.length ? `${groups.COMPLETE.length} complete, ${groups.PRUNED.length} pruned, ${groups.FAIL.length} failed`
     + `${top === null ? '' : `; the best value is ${number(top)}`}` : 'no trial yet');
 }
@@ -155,7 +155,7 @@ export async function drawSlice(study, trials, again) {
     text: done.map(hover), hovertemplate: '%{text}<extra></extra>',
     marker: { color: done.map((t) => t.number), colorscale: [[0, colour('faint')], [1, colour('accent')]], size: 8, opacity: 0.9 },
   }], { x: name, y: 'value', xlog: space[name].log, yrange: focusRange(values, maximizes(study)) },
-  done.length ? `value by ${name}; later trials are darker` : 'no complete trial yet');
+  done.length ? `value by ${name}; later trials in stronger colour` : 'no complete trial yet');
 }
 
 /** @param {any} study @param {TrialOut[]} trials */
@@ -172,7 +172,7 @@ export async function drawPareto(study, trials) {
   await drawPlot(byId('pareto'), [
     group(done.filter((t) => !front.has(t.number)), 'others', { color: colour('faint'), size: 7 }),
     group(done.filter((t) => front.has(t.number)), 'front', { color: colour('complete'), size: 10, symbol: 'diamond' }),
-  ], { x: `objective 0 (${directions[0]})`, y: `objective 1 (${directions[1]})`, layout: () => ({ showlegend: true, legend: { orientation: 'h', y: 1.12 } }) },
+  ], { x: `objective 0 (${directions[0]})`, y: `objective 1 (${directions[1]})`, layout: () => ({ showlegend: true }) },
   `${front.size} of ${done.length} trials are beaten by no other${directions.length > 2 ? '; the first two objectives are shown' : ''}`);
 }
 

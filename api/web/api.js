@@ -14,9 +14,11 @@ export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {{detail?: string, type?: string, errors?: {field: string, value: any, message: string}[]}} problem
+   * @param {number} [retryAfter] Seconds.
    */
-  constructor(status, problem) {
+  constructor(status, problem, retryAfter = 0) {
     super(problem.detail || `the server answered ${status}`);
+    this.retryAfter = retryAfter;
     this.status = status;
     this.problem = problem;
     this.errors = problem.errors || [];
@@ -42,7 +44,7 @@ async function call(url, init) {
   for (const tell of contact) tell(answer.status !== 503);
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
-    throw new ApiError(answer.status, problem);
+    throw new ApiError(answer.status, problem, Number(answer.headers.get('retry-after')) || 1);
   }
   return answer;
 }
@@ -63,8 +65,10 @@ export async function read(url, query = {}, options = {}) {
  * @param {string} url
  * @param {Record<string, any>} [query]
  * @param {{signal?: AbortSignal}} [options]
+ * @param {number} [tries] So often in all, where the server asks for patience.
+ * @returns {Promise<{body: any, etag: string | null}>}
  */
-export async function readAnswer(url, query = {}, options = {}) {
+export async function readAnswer(url, query = {}, options = {}, tries = 4) {
   try {
     const answer = await call(url + queryOf(query), { headers: { Accept: 'application/json' }, ...options });
     return { body: await answer.json(), etag: answer.headers.get('etag') };
@@ -72,6 +76,10 @@ export async function readAnswer(url, query = {}, options = {}) {
     if (error instanceof ApiError && error.status === 401) {
       location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
       await new Promise(() => {}); // the page is about to go
+    }
+    if (error instanceof ApiError && error.status === 429 && tries > 1) {
+      await new Promise((resolve) => { window.setTimeout(resolve, 1000 * Math.min(30, error.retryAfter)); });
+      return readAnswer(url, query, options, tries - 1);
     }
     throw error;
   }

@@ -4,7 +4,7 @@
  */
 
 import { ApiError, read } from './api.js';
-import { recoloured, toastError } from './chrome.js';
+import { recoloured, toast, toastError } from './chrome.js';
 import { byId, el, fill, gathered, path, say } from './dom.js';
 import { OPEN, SIGNS, ago, between, duration, number, plain } from './format.js';
 import { drawValues } from './intermediate.js';
@@ -121,6 +121,9 @@ async function showTrials() {
 function prepare() {
   const searched = Object.keys(dimensionsOf(study.spec));
   table = new TrialsTable(name, searched, study.spec.directions?.length || 1);
+  const warnings = sessionStorage.getItem('alphagrad-warnings');
+  sessionStorage.removeItem('alphagrad-warnings');
+  if (warnings) toast(`Submitted. But:\n${warnings}`, 'bad');
   say(byId('spec'), JSON.stringify(study.spec, null, 2));
   if (study.spec.directions) {
     const names = study.spec.directions.map((/** @type {string} */ d, /** @type {number} */ i) => `objective ${i} (${d})`);

@@ -102,7 +102,8 @@ async function submit() {
   button.disabled = true;
   try {
     const study = await write('POST', '/v1/studies', spec());
-    for (const warning of study.warnings) sessionStorage.setItem('alphagrad-warning', warning);
+    // Said on the page that comes next.
+    if (study.warnings.length) sessionStorage.setItem('alphagrad-warnings', study.warnings.join('\n'));
     location.assign(path`/studies/${study.name}`);
   } catch (error) {
     button.disabled = false;

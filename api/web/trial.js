@@ -129,7 +129,7 @@ async function refresh() {
     }
   }
 }
-const soon = gathered(refresh, 250);
+const soon = gathered(refresh, 500);
 
 /** The band that the trial's own scheduler aims at, or the schedulers' default. */
 function band() {
@@ -161,8 +161,11 @@ async function start() {
 
 async function showNeighbours() {
   const link = (/** @type {number} */ to, /** @type {string} */ text) => el('a', { href: path`/studies/${study}/trials/${to}` }, text);
-  fill(byId('neighbours'), place > 0 && link(place - 1, '← previous'), ' ', link(place + 1, 'next →'),
-    ' · ', el('a', { href: `/compare?trial=${encodeURIComponent(`${study}/${place}`)}` }, 'compare'));
+  const { trials } = await read(path`/v1/studies/${study}`);
+  const { QUEUED: _, ...started } = trials;
+  const more = place + 1 < Object.values(started).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0);
+  fill(byId('neighbours'), place > 0 && link(place - 1, '← previous'), ' ', more && link(place + 1, 'next →'),
+    (place > 0 || more) && ' · ', el('a', { href: `/compare?trial=${encodeURIComponent(`${study}/${place}`)}` }, 'compare'));
 }
 
 start().catch(toastError);

@@ -54,7 +54,7 @@ async function edit(study, url, changed) {
     title: 'Edit the study',
     body: [el('p', { class: 'muted' }, 'Trials that start from now on follow.'),
       ...Object.entries(fields).map(([name, text]) => el('label', { class: 'field' }, el('span', {}, text),
-        el('input', { name, type: 'number', step: 1, required: true, value: study.edited?.[name] ?? study[name] ?? study.spec[name] })))],
+        el('input', { name, type: 'number', step: 1, required: true, value: study[name] ?? study.spec[name] })))],
     confirm: 'Save',
     value: (form) => Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, Number(text)])),
   });

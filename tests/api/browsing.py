@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
@@ -50,3 +51,14 @@ def log_in(page: Page, url: str, key: str, path: str = "/") -> None:
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{url}{path}")
+
+
+def until(page: Page, expression: str, *, seconds: float = 15.0) -> None:
+    """Wait until JavaScript gives something true.
+
+    Playwright's own ``wait_for_function`` evaluates a string in the page, which ours forbid.
+    """
+    give_up_at = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < give_up_at, f"not within {seconds} s: {expression}"
+        page.wait_for_timeout(50)

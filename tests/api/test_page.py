@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.api.browsing import Watched, log_in
+from tests.api.browsing import Watched, log_in, until
 
 Wait = Callable[..., Any]
 # It would run for days; it is cancelled when its tests are through.
@@ -134,7 +134,7 @@ def test_the_knob_turns_one_layer_of_a_running_trial(
     assert knob["alpha"] == pytest.approx(alpha)
     expect(command).to_contain_text(f"applied at step {knob['step']:,}")
     # The line bends where the command says, that of no other layer does, and saturation answers.
-    page.wait_for_function(f"alphagrad.trace.last > {knob['step']}")
+    until(page, f"alphagrad.trace.last > {knob['step']}")
     first, last = page.evaluate(ENDS, layer)
     assert (first, last) == (20.0, pytest.approx(alpha, rel=1e-6))
     assert page.evaluate(ENDS, "q.hidden1.bias") == [20.0, 20.0]
@@ -145,7 +145,7 @@ def test_the_knob_turns_one_layer_of_a_running_trial(
     assert float(after) > float(before)
     # It grows without being asked to.
     steps = page.evaluate("alphagrad.trace.last")
-    page.wait_for_function(f"alphagrad.trace.last > {steps}")
+    until(page, f"alphagrad.trace.last > {steps}")
     expect(page.locator("#connection")).to_have_text("live")
     watched.expect_clean(service_url)
 
@@ -196,7 +196,7 @@ def test_a_hundred_layers_are_drawn_in_time(
     page: Page, service_url: str, key: str, running: str
 ) -> None:
     log_in(page, service_url, key, running)
-    page.wait_for_function("window.alphagrad")
+    until(page, "window.alphagrad")
     times = page.evaluate(
         """async () => {
           const base = document.querySelector('link[rel=stylesheet]').href.replace(/[^/]+$/, '');
@@ -233,7 +233,7 @@ def test_no_page_is_wider_than_a_phone(
         page.goto(f"{service_url}{path}")
         page.wait_for_load_state("load")
         expect(page.locator("h1")).to_be_visible()
-        page.wait_for_function("!document.querySelector('.skeleton')")
+        until(page, "!document.querySelector('.skeleton')")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
     watched.errors = [error for error in watched.errors if "404" not in error]  # the last page is
     watched.expect_clean(service_url)
@@ -263,14 +263,14 @@ def test_a_server_that_is_gone_is_said_calmly(
 ) -> None:
     log_in(page, service_url, key, running)
     expect(page.locator("#connection")).to_have_text("live")
-    page.wait_for_function("window.alphagrad")
+    until(page, "window.alphagrad")
     page.context.set_offline(True)
     page.evaluate("window.dispatchEvent(new Event('offline'))")
     expect(page.locator("#banner")).to_contain_text("does not answer", timeout=15_000)
     page.context.set_offline(False)
     expect(page.locator("#banner")).to_be_hidden(timeout=15_000)
     steps = page.evaluate("alphagrad.trace.last")
-    page.wait_for_function(f"alphagrad.trace.last > {steps}")
+    until(page, f"alphagrad.trace.last > {steps}")
 
 
 def test_a_tab_without_the_key_asks_for_it_and_the_study_is_cancelled(

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from alphagrad.api.auth import COOKIE
+from alphagrad.api.sessions import COOKIE
 from alphagrad.tuner import knobs
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage

@@ -193,7 +193,7 @@ def test_progress_is_due_once_a_second_and_only_with_news() -> None:
     progress = Progress()
     assert not progress.is_due(100.0)
     saturation = np.array([[0.5, 0.5], [0.25, np.nan]], dtype=np.float32)
-    progress.sampled(Trace(steps=[1, 9], alpha=saturation, saturation=saturation))
+    progress.sampled(Trace(first=0, steps=[1, 9], alpha=saturation, saturation=saturation))
     assert progress.is_due(100.0)
     assert progress.data() == {"step": 9, "value": None, "saturation": 0.25}
     progress.was_announced(100.0)

@@ -104,7 +104,7 @@ def prune(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete checkpoints of finished trials, and files of studies that are gone."""
+    """Delete checkpoints of finished trials, files of studies that are gone, old audit rows."""
     from alphagrad.tuner.retention import prune as remove_unneeded
 
     with _opened(home, database_url) as (database, settings):
@@ -114,7 +114,7 @@ def prune(
         return
     typer.echo(
         f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
-        f"{done.logs} folders of logs, {done.rows} rows deleted"
+        f"{done.logs} folders of logs, {done.rows} rows, {done.audit} of the audit log deleted"
     )
 
 

@@ -19,12 +19,11 @@ def single_keys() -> Iterator[Callable[[float], str]]:
 
     if not sys.stdin.isatty():
 
-
-        def nothing(wait: float) -> str:
+        def no_key(wait: float) -> str:
             time.sleep(wait)
             return ""
 
-        yield nothing
+        yield no_key
         return
     import termios
     import tty

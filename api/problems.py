@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from alphagrad.api.response_headers import ALWAYS
 from alphagrad.tuner.database import is_outage
 from alphagrad.tuner.errors import (
     ConflictError,
@@ -160,7 +161,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _bug(request: Request, error: Exception) -> JSONResponse:
         # Starlette logs the stack trace; the caller gets none.
-        return problem(500, "internal", "an error of the server's own; its log has more")
+        detail = "an error of the server's own; its log has more"
+        return problem(500, "internal", detail, headers=ALWAYS)  # no middleware sees this one
 
 
 def _methods_of(request: Request) -> list[str]:

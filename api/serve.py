@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -65,6 +66,8 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
             log_config=None,
             access_log=False,
             ws="none",
+            **proxy_options(settings),
+            server_header=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )
@@ -91,6 +94,12 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         if worker is not None:
             worker.stop()
         state.unlink(missing_ok=True)
+
+
+def proxy_options(settings: ApiSettings) -> dict[str, Any]:
+    """Options for uvicorn: whose word it takes for a client's address; by default nobody's."""
+    proxies = settings.trusted_proxies
+    return {"proxy_headers": bool(proxies), "forwarded_allow_ips": proxies}
 
 
 def _has_key(settings: ApiSettings) -> bool:

@@ -46,7 +46,7 @@ def submit(
         database,
         optuna_storage,
         spec,
-        owner=principal.name,
+        owner=principal.owner,
         max_open=principal.max_open_studies,
     )
     response.headers["Location"] = f"/v1/studies/{spec.name}"

@@ -12,8 +12,7 @@ from typing import Any
 from alphagrad.api import remote_batch
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.remote_http import LostTrialError, RemoteServer
-from alphagrad.tuner.channel import Command
-from alphagrad.tuner.messages import Finished, FromTrial, KnobCommand, Report
+from alphagrad.tuner.messages import Command, Finished, FromTrial, KnobCommand, Report
 from alphagrad.tuner.text import clean_text
 
 logger = logging.getLogger(__name__)

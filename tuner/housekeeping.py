@@ -10,10 +10,11 @@ from contextlib import suppress
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import events, leases, results
+from alphagrad.tuner import leases, results
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.event_retention import trim_events
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.progress_board import ProgressBoard
@@ -77,7 +78,7 @@ class Housekeeper:
         self._progress.announce()
         if now >= self._next_trim:
             self._next_trim = now + TRIM_SECONDS
-            events.trim(self._database)
+            trim_events(self._database)
         with self._database.read() as session:
             studies = list(session.scalars(leases.remote_studies()))
         if not studies:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner import events
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
+from alphagrad.tuner.event_retention import EVENT_DAYS, trim_events
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import TRIALS
 from alphagrad.tuner.settings import TunerSettings
@@ -76,7 +77,7 @@ def prune(
 ) -> Pruned:
     """Remove what nobody needs: checkpoints of finished trials, files of studies that are gone.
 
-    Events go too when they are older than ``events.EVENT_DAYS``.
+    Events go too when they are older than ``event_retention.EVENT_DAYS``.
 
     Args:
         database: the database.
@@ -89,7 +90,7 @@ def prune(
     """
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
-    rows = events.trim(database, older_than_days=events.EVENT_DAYS)
+    rows = trim_events(database, older_than_days=EVENT_DAYS)
     if details_after_days is not None:
         for study in _ended_before(database, details_after_days):
             rows += _delete_details(database, study.id)

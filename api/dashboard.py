@@ -9,13 +9,20 @@ from __future__ import annotations
 from threading import Lock
 
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
 from alphagrad.tuner.optuna_storage import OptunaStorage
 
 PREFIXES = ("/dashboard/", "/static/", "/api/", "/artifacts/", "/csv/")
 PATHS = ("/dashboard", "/favicon.ico")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the dashboard's page may load: its own script, and nothing of another host."""
 
 
 class Dashboard:
@@ -46,10 +53,16 @@ class Dashboard:
             # It would compress by itself and state the length of the uncompressed text.
             headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
             headers.append((b"accept-encoding", b"identity"))
-            app = await run_in_threadpool(self._made) if self._app is None else self._app
-            await app({**scope, "root_path": "", "headers": headers}, receive, send)
 
-    def _made(self) -> ASGIApp:
+            async def with_policy(message: Message) -> None:
+                if message["type"] == "http.response.start" and path.startswith("/dashboard"):
+                    MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
+                await send(message)
+
+            app = await run_in_threadpool(self.make) if self._app is None else self._app
+            await app({**scope, "root_path": "", "headers": headers}, receive, with_policy)
+
+    def make(self) -> ASGIApp:
         """The application of the dashboard, made when it is first asked for.
 
         It imports scikit-learn, which takes longer than all else, and may never be asked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -10,14 +11,16 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from alphagrad.api.keys import KeyRing
+from alphagrad.api.keys import KeyRing, hash_key
 from alphagrad.api.sessions import Sessions, clear_cookie, set_cookie
+from alphagrad.api.wrong_keys import WrongKeys
 
 router = APIRouter(include_in_schema=False)
 
 _PAGE = Template(files("alphagrad.api").joinpath("login.html").read_text(encoding="utf-8"))
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
 
@@ -37,7 +40,13 @@ def login(
     """Check the key and set the cookie."""
     keys: KeyRing = request.app.state.keys
     sessions: Sessions = request.app.state.sessions
+    wrong_keys: WrongKeys = request.app.state.wrong_keys
+    if (refusal := wrong_keys.refusal(request.scope)) is not None:
+        wait = refusal.headers["Retry-After"]
+        message = f"Too many wrong keys were tried from here. Try again in {wait} s."
+        return _page(next, message=message, status=429, headers={"Retry-After": wait})
     if keys(key.strip()) is None:
+        wrong_keys.note(request.scope, hash_key(key.strip()))
         return _page(next, message="This is not the key.", status=401)
     answer = RedirectResponse(_local(next), status_code=303)
     set_cookie(request, answer, sessions.issue(key.strip()))
@@ -52,9 +61,11 @@ def logout(request: Request) -> Response:
     return answer
 
 
-def _page(target: str, *, message: str, status: int = 200) -> HTMLResponse:
+def _page(
+    target: str, *, message: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
     html = _PAGE.substitute(next=escape(_local(target)), message=escape(message))
-    return HTMLResponse(html, status_code=status, headers=_HEADERS)
+    return HTMLResponse(html, status_code=status, headers={**_HEADERS, **(headers or {})})
 
 
 def _local(target: str) -> str:

@@ -70,6 +70,9 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0010", "alphagrad_attempts", "samples", 0),
     ("0010", "alphagrad_attempts", "values", 0),
     ("0010", "alphagrad_attempts", "prune_reason", None),
+    ("0011", "alphagrad_histograms", None, []),
+    ("0011", "alphagrad_idempotency", None, []),
+    ("0011", "alphagrad_workers", None, []),
 ]
 
 # What each revision can hold that the one before could not.
@@ -113,6 +116,12 @@ ADDED: dict[str, list[str]] = {
     "0010": [
         """UPDATE alphagrad_attempts SET samples = 7, "values" = 8,
            prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
+    ],
+    "0011": [
+        "INSERT INTO alphagrad_histograms VALUES (1, 5, '*', 60, 'requested', NULL, NULL, 1e9)",
+        """INSERT INTO alphagrad_idempotency VALUES
+           ('key:1', 'k', 'abc', NULL, NULL, 202, '[]', NULL, 1e9)""",
+        "INSERT INTO alphagrad_workers VALUES ('w', 'optuna', 2, 1, 0, 0, 1e9)",
     ],
 }
 

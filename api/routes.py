@@ -1,0 +1,37 @@
+"""All routes, by what they are about."""
+
+from __future__ import annotations
+
+from alphagrad.api import (
+    audit_routes,
+    comparison,
+    events,
+    health,
+    insights,
+    knobs,
+    login,
+    prometheus,
+    remote,
+    studies,
+    tasks,
+    trial_data,
+    trials,
+    webhooks,
+)
+
+ROUTERS = (
+    tasks.router,
+    studies.router,
+    trials.router,
+    comparison.router,
+    knobs.router,
+    trial_data.router,
+    insights.router,
+    remote.router,
+    events.router,
+    webhooks.router,
+    audit_routes.router,
+    health.router,
+    prometheus.router,
+    login.router,
+)

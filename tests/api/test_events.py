@@ -17,7 +17,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import get_trial
 from tests.api import sse
-from tests.api.test_remote import Remote
+from tests.api.remote_study import RemoteStudy
 from tests.tuner.by_hand import play_one
 
 Wait = Callable[..., Any]
@@ -165,7 +165,7 @@ def test_a_client_that_leaves_takes_its_stream_along(
 
 
 def test_a_client_that_acts_as_a_trial_is_told_of_too(api: httpx.Client, name: str) -> None:
-    remote = Remote(api, name, n_trials=1)
+    remote = RemoteStudy(api, name, n_trials=1)
     trial = remote.trial()
     with api.stream("GET", f"/v1/studies/{name}/events?after=0", timeout=30) as answer:
         for step in range(20):

@@ -18,7 +18,12 @@ def single_keys() -> Iterator[Callable[[float], str]]:
     import time
 
     if not sys.stdin.isatty():
-        yield lambda wait: time.sleep(wait) or ""
+
+        def no_key(wait: float) -> str:
+            time.sleep(wait)
+            return ""
+
+        yield no_key
         return
     import termios
     import tty

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
 from alphagrad.api.dashboard import Dashboard
@@ -92,12 +91,6 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     install_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-
-    @app.get("/", include_in_schema=False)
-    def index() -> RedirectResponse:
-        """The dashboard is the first page."""
-        return RedirectResponse("/dashboard", status_code=303)
-
     app.openapi = describe(app)  # type: ignore[method-assign]
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
     app.router.default = app.state.dashboard = Dashboard(dashboard_storage)

@@ -12,7 +12,7 @@ from typing import Any
 from alphagrad.api import remote_batch
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.remote_http import LostTrialError, RemoteServer
-from alphagrad.tuner.messages import Finished, FromTrial, KnobCommand, Report
+from alphagrad.tuner.messages import Command, Finished, FromTrial, KnobCommand, Report
 from alphagrad.tuner.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class HttpChannel:
     def __init__(
         self, server: RemoteServer, *, number: int, fence: int, lease_seconds: float
     ) -> None:
-        self.commands: deque[KnobCommand] = deque()
+        self.commands: deque[Command] = deque()
         self.prune_reason: str | None = None
         """Why the pruner wants the trial stopped, by what the server said last."""
         self._server = server

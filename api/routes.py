@@ -10,18 +10,22 @@ from alphagrad.api import (
     insights,
     knobs,
     login,
+    page_routes,
     prometheus,
     remote,
+    spec_check,
     studies,
     tasks,
     trial_data,
     trials,
+    web_files,
     webhooks,
 )
 
 ROUTERS = (
     tasks.router,
     studies.router,
+    spec_check.router,
     trials.router,
     comparison.router,
     knobs.router,
@@ -34,4 +38,6 @@ ROUTERS = (
     health.router,
     prometheus.router,
     login.router,
+    page_routes.router,
+    web_files.router,
 )

@@ -27,6 +27,6 @@ def run_here(
             main()
         except SystemExit as end:
             code = end.code
-    said = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    said = [stream.buffer.getvalue().decode() for stream in (out, err)]
     assert isinstance(code, int)
     return subprocess.CompletedProcess(arguments, code, *said)

@@ -12,14 +12,19 @@ from starlette.responses import RedirectResponse
 from alphagrad import __version__
 from alphagrad.api import (
     audit_routes,
+    comparison,
     events,
+    health,
     insights,
+    knobs,
     login,
+    prometheus,
     remote,
     studies,
     tasks,
     trial_data,
     trials,
+    webhooks,
 )
 from alphagrad.api.audit_log import AuditLog
 from alphagrad.api.auth import RequireKey
@@ -29,13 +34,16 @@ from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
 from alphagrad.api.hosts import AllowedHosts
 from alphagrad.api.keys import KeyRing
+from alphagrad.api.openapi import describe, operation_id
 from alphagrad.api.origins import SameOrigin
 from alphagrad.api.problems import install_problem_handlers
+from alphagrad.api.prometheus import Monitor
 from alphagrad.api.rate_limit import RateLimit
 from alphagrad.api.recorder import Recorder
 from alphagrad.api.response_headers import ResponseHeaders
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.api.webhook_sender import WebhookSender
 from alphagrad.api.wrong_keys import WrongKeys
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.housekeeping import Housekeeper
@@ -68,10 +76,19 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper = Housekeeper(
+            database,
+            optuna_storage,
+            lease_seconds=settings.lease_seconds,
+            progress=app.state.remote_trials.progress,
+        )
         housekeeper.start()
+        sender = WebhookSender(database, local=settings.webhooks_local)
+        if settings.webhooks:
+            sender.start()
         yield
         app.state.events.close()
+        await sender.stop()
         await run_in_threadpool(housekeeper.stop)
         await run_in_threadpool(recorder.close)
         for closing in (dashboard_storage, optuna_storage, database):
@@ -79,11 +96,17 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
 
     # The interactive docs load their scripts from another host, so they are left out.
     app = FastAPI(
-        title="AlphaGrad", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="AlphaGrad",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
+    app.state.monitor = Monitor(database)
     app.state.importances = Importances(database)
     app.state.events = EventHub(database)
     app.state.remote_trials = RemoteTrials(
@@ -97,17 +120,17 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     app.include_router(tasks.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(comparison.router)
+    app.include_router(knobs.router)
     app.include_router(trial_data.router)
     app.include_router(insights.router)
+    app.include_router(health.router)
+    app.include_router(prometheus.router)
     app.include_router(events.router)
+    app.include_router(webhooks.router)
     app.include_router(remote.router)
     app.include_router(audit_routes.router)
     app.include_router(login.router)
-
-    @app.get("/healthz", tags=["health"])
-    def healthz() -> dict[str, str]:
-        """Whether the server answers; needs no key."""
-        return {"status": "ok"}
 
     @app.get("/", include_in_schema=False)
     def index() -> RedirectResponse:
@@ -115,6 +138,7 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
         return RedirectResponse("/dashboard", status_code=303)
 
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
+    app.openapi = describe(app)  # type: ignore[method-assign]
     app.router.default = Dashboard(dashboard_storage)
     _add_guards(app, settings)
     return app

@@ -16,6 +16,7 @@ from alphagrad.tuner import events
 from alphagrad.tuner.access_models import AuditRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
+from alphagrad.tuner.idempotency import forget_old
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import TRIALS
 from alphagrad.tuner.settings import TunerSettings
@@ -93,6 +94,7 @@ def prune(
     Returns:
         How much was removed.
     """
+    forget_old(database)
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
     rows = events.trim(database, older_than_days=events.EVENT_DAYS)

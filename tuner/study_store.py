@@ -170,7 +170,6 @@ def list_trials(
     *,
     after: int = -1,
     limit: int = 100,
-    state: str | None = None,
 ) -> list[TrialRow]:
     """A study's trials by number; a slot whose trial has no number yet is left out.
 
@@ -179,7 +178,6 @@ def list_trials(
         study: the study's name.
         after: start behind the trial of this number.
         limit: at most so many.
-        state: only trials in this state.
 
     Raises:
         StudyNotFoundError: no study has this name.
@@ -187,8 +185,6 @@ def list_trials(
     with database.read() as session:
         row = by_name(session, study)
         query = select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number > after)
-        if state is not None:
-            query = query.where(TrialRow.state == state)
         return list(session.scalars(query.order_by(TrialRow.number).limit(limit)))
 
 

@@ -13,7 +13,7 @@ from alphagrad.hidden_url import hide_url
 
 # isort: off
 # Their commands register themselves, in the order in which `--help` lists them.
-from alphagrad import cli_studies, cli_run, cli_steer, cli_trials, cli_plot  # noqa: F401
+from alphagrad import cli_studies, cli_run, cli_watch, cli_steer, cli_trials, cli_plot  # noqa: F401
 from alphagrad import cli_service, cli_data, cli_keys  # noqa: F401
 # isort: on
 

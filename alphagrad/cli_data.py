@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,7 +41,7 @@ def export(
         raise typer.BadParameter("parquet is not for a screen: give --out FILE")
     pieces = session.client.study(study).export(what=what, format=format)
     first = next(pieces, b"")  # before a file is made: the export may be refused
-    with sys.stdout.buffer if out is None else out.open("wb") as file:
+    with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
         file.write(first)
         for piece in pieces:
             file.write(piece)

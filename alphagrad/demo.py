@@ -70,7 +70,7 @@ def run(home: Path) -> None:
     except ApiError as error:
         raise DemoError(f"{error}; the service's log is {home / 'serve.log'}") from error
     console.print(f"\nLook at it, with the key [bold]{key}[/bold]:", highlight=False)
-    console.print(f"  {url}/dashboard   history, importance, trials", soft_wrap=True)
+    console.print(f"  {url}             studies, trials, the knob", soft_wrap=True)
     console.print(f"  {url}/v1/studies  REST, 'Authorization: Bearer <key>'", soft_wrap=True)
     minutes = seconds(time.monotonic() - started)
     console.print(f"The service stays up; `make stop` ends it. All took {minutes} min.")

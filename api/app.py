@@ -7,40 +7,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse
 
 from alphagrad import __version__
-from alphagrad.api import (
-    audit_routes,
-    comparison,
-    events,
-    health,
-    insights,
-    knobs,
-    login,
-    prometheus,
-    remote,
-    studies,
-    tasks,
-    trial_data,
-    trials,
-    webhooks,
-)
-from alphagrad.api.audit_log import AuditLog
-from alphagrad.api.auth import RequireKey
-from alphagrad.api.authorize import Authorize
-from alphagrad.api.body_limit import BodyLimit
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
-from alphagrad.api.hosts import AllowedHosts
+from alphagrad.api.guards import add_guards
 from alphagrad.api.keys import KeyRing
 from alphagrad.api.openapi import describe, operation_id
-from alphagrad.api.origins import SameOrigin
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.prometheus import Monitor
-from alphagrad.api.rate_limit import RateLimit
 from alphagrad.api.recorder import Recorder
-from alphagrad.api.response_headers import ResponseHeaders
+from alphagrad.api.routes import ROUTERS
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.webhook_sender import WebhookSender
@@ -76,12 +53,7 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeper = Housekeeper(
-            database,
-            optuna_storage,
-            lease_seconds=settings.lease_seconds,
-            progress=app.state.remote_trials.progress,
-        )
+        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
         housekeeper.start()
         sender = WebhookSender(database, local=settings.webhooks_local)
         if settings.webhooks:
@@ -110,52 +82,20 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     app.state.importances = Importances(database)
     app.state.events = EventHub(database)
     app.state.remote_trials = RemoteTrials(
-        database, optuna_storage, lease_seconds=settings.lease_seconds
+        database,
+        optuna_storage,
+        lease_seconds=settings.lease_seconds,
+        quota=settings.quota_running_trials,
     )
     app.state.keys = KeyRing(database, settings, local=local)
     app.state.sessions = Sessions(settings.home)
     app.state.wrong_keys = WrongKeys(settings.wrong_keys_per_minute)
     app.state.recorder = recorder
     install_problem_handlers(app)
-    app.include_router(tasks.router)
-    app.include_router(studies.router)
-    app.include_router(trials.router)
-    app.include_router(comparison.router)
-    app.include_router(knobs.router)
-    app.include_router(trial_data.router)
-    app.include_router(insights.router)
-    app.include_router(health.router)
-    app.include_router(prometheus.router)
-    app.include_router(events.router)
-    app.include_router(webhooks.router)
-    app.include_router(remote.router)
-    app.include_router(audit_routes.router)
-    app.include_router(login.router)
-
-    @app.get("/", include_in_schema=False)
-    def index() -> RedirectResponse:
-        """The dashboard is the first page."""
-        return RedirectResponse("/dashboard", status_code=303)
-
-    # Not mounted: a mount at the root would match before a wrong method is found to be one.
+    for router in ROUTERS:
+        app.include_router(router)
     app.openapi = describe(app)  # type: ignore[method-assign]
-    app.router.default = Dashboard(dashboard_storage)
-    _add_guards(app, settings)
+    # Not mounted: a mount at the root would match before a wrong method is found to be one.
+    app.router.default = app.state.dashboard = Dashboard(dashboard_storage)
+    add_guards(app, settings)
     return app
-
-
-def _add_guards(app: FastAPI, settings: ApiSettings) -> None:
-    """What a request passes before its route; the last one added is the first it meets."""
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
-    app.add_middleware(Authorize, database=app.state.database)
-    app.add_middleware(RateLimit)
-    app.add_middleware(AuditLog, recorder=app.state.recorder)
-    app.add_middleware(
-        RequireKey,
-        keys=app.state.keys,
-        sessions=app.state.sessions,
-        wrong_keys=app.state.wrong_keys,
-    )
-    app.add_middleware(SameOrigin)
-    app.add_middleware(AllowedHosts, names=settings.host_names)
-    app.add_middleware(ResponseHeaders)

@@ -1,7 +1,7 @@
 """The Optuna dashboard on our port, for reading.
 
 Its paths are absolute, so it cannot be mounted under a prefix: the paths it knows are handed to
-its WSGI application as they are.
+its WSGI application as they are. Its page is given a script that leads back to ours, and a policy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
+from alphagrad.api.web_files import PREFIX
 from alphagrad.tuner.optuna_storage import OptunaStorage
 
 PREFIXES = ("/dashboard/", "/static/", "/api/", "/artifacts/", "/csv/")
@@ -23,6 +24,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What the dashboard's page may load: its own script, and nothing of another host."""
+_BACK = f'<script type="module" src="{PREFIX}/back.js"></script></body>'.encode()
 
 
 class Dashboard:
@@ -51,18 +53,17 @@ class Dashboard:
             await answer(scope, receive, send)
         else:
             # It would compress by itself and state the length of the uncompressed text.
-            headers = [(k, v) for k, v in scope["headers"] if k != b"accept-encoding"]
+            left_out = {b"accept-encoding"}
+            if path == "/dashboard" or path.startswith("/dashboard/"):
+                send = _OurPage(send)
+                # Its dates and tags are those of the page without our script.
+                left_out |= {b"if-modified-since", b"if-none-match", b"range"}
+            headers = [(k, v) for k, v in scope["headers"] if k not in left_out]
             headers.append((b"accept-encoding", b"identity"))
+            app = await run_in_threadpool(self.make) if self._app is None else self._app
+            await app({**scope, "root_path": "", "headers": headers}, receive, send)
 
-            async def with_policy(message: Message) -> None:
-                if message["type"] == "http.response.start" and path.startswith("/dashboard"):
-                    MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
-                await send(message)
-
-            app = await run_in_threadpool(self._made) if self._app is None else self._app
-            await app({**scope, "root_path": "", "headers": headers}, receive, with_policy)
-
-    def _made(self) -> ASGIApp:
+    def make(self) -> ASGIApp:
         """The application of the dashboard, made when it is first asked for.
 
         It imports scikit-learn, which takes longer than all else, and may never be asked for.
@@ -76,3 +77,30 @@ class Dashboard:
             app: ASGIApp = WSGIMiddleware(wsgi(self._optuna_storage.rdb))  # type: ignore[assignment]
             self._app = app
             return app
+
+
+class _OurPage:
+    """Sends an answer on, with our policy; a page with our script at its end."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        assert self._start is not None
+        headers = MutableHeaders(raw=self._start["headers"])
+        headers["Content-Security-Policy"] = POLICY
+        if headers.get("content-type", "").startswith("text/html"):
+            self._body = self._body.replace(b"</body>", _BACK)
+            if "content-length" in headers:  # also of an answer to HEAD, which has no body
+                longer = int(headers["content-length"]) + len(_BACK) - len(b"</body>")
+                headers["content-length"] = str(longer)
+        await self._send({**self._start, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": self._body})

@@ -58,9 +58,11 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     database.dispose()
     if key is not None:
         print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
+    app = create_app(settings)
+    app.state.dashboard.make()  # its first reader would wait for its imports
     server = Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             log_config=None,
             access_log=False,
             ws="none",

@@ -93,10 +93,9 @@ def test_data_files_are_packaged() -> None:
     files = [Path(line) for line in git("ls-files", *FOLDERS, "alphagrad").splitlines()]
     code = (".py", ".c", ".h")  # C is compiled into the package, not shipped in it
     others = [p for p in files if p.suffix not in code and not (ROOT / p).is_symlink()]
-    assert Path("api/login.html") in others
+    assert Path("api/templates/login.html") in others
     for path in others:
-        package = ".".join(path.parent.parts)
-        package = package if package.startswith("alphagrad") else f"alphagrad.{package}"
+        package = path.parts[0] if path.parts[0] == "alphagrad" else f"alphagrad.{path.parts[0]}"
         assert any(path.match(pattern) for pattern in data[package]), path
 
 

@@ -16,7 +16,6 @@ from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.progress_board import ProgressBoard
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.telling import end_studies, tell_optuna
 
@@ -36,25 +35,17 @@ class Housekeeper:
         database: a migrated database.
         optuna_storage: Optuna's tables in the same database.
         lease_seconds: the length of a lease.
-        progress: what clients said, to be told.
     """
 
     def __init__(
-        self,
-        database: Database,
-        optuna_storage: OptunaStorage,
-        *,
-        lease_seconds: float,
-        progress: ProgressBoard,
+        self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
     ) -> None:
         self._database = database
         self._optuna = optuna_storage
         self._lease = lease_seconds
-        self._progress = progress
-        self._next_trim = 0.0
         # Nobody could renew a lease while no server answered: each has one more lease to do so.
         self._contact = Contact(lease_seconds, steady_after=lease_seconds)
-        self._turned_at = time.monotonic()
+        self._turned_at = self._next_trim = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alphagrad-housekeeper", daemon=True)
 
@@ -74,20 +65,18 @@ class Housekeeper:
             # This process was stopped, or starved, and nobody could renew a lease meanwhile.
             self._contact = Contact(self._lease, steady_after=self._lease)
         self._turned_at = now
-        self._progress.announce()
-        if now >= self._next_trim:
-            self._next_trim = now + TRIM_SECONDS
-            events.trim(self._database)
         with self._database.read() as session:
             studies = list(session.scalars(leases.remote_studies()))
         if not studies:
             return
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_SECONDS
+            events.trim(self._database)
         with self._contact.made():
             leases.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()
-        for study_id in studies:
-            tell_optuna(self._database, self._optuna, study_id=study_id)
-            end_studies(self._database, self._optuna, study_id=study_id)
+        tell_optuna(self._database, self._optuna, studies=studies)
+        end_studies(self._database, self._optuna, studies=studies)
 
     def _run(self) -> None:
         while not self._stop.wait(TURN_SECONDS):

@@ -19,11 +19,13 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from alphagrad.api.app import create_app
 from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from tests.api.browsing import ARGS
 
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -211,6 +213,23 @@ def chromium() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Headless Chromium, for a module: Playwright's loop must not run beside other tests' own."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without cookies."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture(scope="module")

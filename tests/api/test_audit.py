@@ -18,7 +18,7 @@ from sqlalchemy import func, select, update
 
 from alphagrad.api import key_store
 from alphagrad.api.key_store import Quotas
-from alphagrad.tuner.access_models import AuditRow
+from alphagrad.tuner.access_models import ApiKeyRow, AuditRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.retention import prune
 from alphagrad.tuner.settings import TunerSettings
@@ -206,7 +206,7 @@ def test_a_keys_use_is_noted_to_the_minute(
     with state.read() as session:
         assert abs(first - (session.scalar(select(db_now())) or 0)) < 10
     with state.write() as session:
-        session.execute(update(key_store.ApiKeyRow).values(last_used_at=None))
+        session.execute(update(ApiKeyRow).values(last_used_at=None))
     assert anonymous.get("/v1/studies", headers=holder).status_code == 200
     api.get("/v1/audit")
     assert used() is None  # it was noted less than a minute ago

@@ -1,37 +1,17 @@
 """The Optuna dashboard in a real browser."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # What Plotly holds of the history plot.
 HISTORY = """() => document.getElementById('plot-history').data.map(
   trace => ({mode: trace.mode, name: trace.name, y: Array.from(trace.y)})
 )"""
-
-
-@pytest.fixture
-def page(chromium: str) -> Iterator[Page]:
-    """A page of headless Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        yield browser.new_page(viewport={"width": 1400, "height": 1000})
-        browser.close()
 
 
 def optuna_id(service: httpx.Client, name: str) -> int:

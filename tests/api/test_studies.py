@@ -325,9 +325,10 @@ def test_the_openapi_document_names_every_path(api: httpx.Client) -> None:
     assert document["info"]["title"] == "AlphaGrad"
 
 
-def test_the_first_page_is_the_dashboard(api: httpx.Client) -> None:
+def test_the_first_page_lists_the_studies(api: httpx.Client) -> None:
     answer = api.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/dashboard")
+    assert answer.status_code == 200
+    assert "<h1>Studies</h1>" in answer.text
 
 
 def test_the_dashboards_own_api_knows_the_study(api: httpx.Client, name: str) -> None:

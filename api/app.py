@@ -23,6 +23,7 @@ from alphagrad.api import (
     tasks,
     trial_data,
     trials,
+    webhooks,
 )
 from alphagrad.api.auth import RequireKey
 from alphagrad.api.authorize import Authorize
@@ -37,6 +38,7 @@ from alphagrad.api.prometheus import Monitor
 from alphagrad.api.request_log import RequestLog
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.api.webhook_sender import WebhookSender
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.housekeeping import Housekeeper
 from alphagrad.tuner.importance import Importances
@@ -65,10 +67,19 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
+        housekeeper = Housekeeper(
+            database,
+            optuna_storage,
+            lease_seconds=settings.lease_seconds,
+            progress=app.state.remote_trials.progress,
+        )
         housekeeper.start()
+        sender = WebhookSender(database, local=settings.webhooks_local)
+        if settings.webhooks:
+            sender.start()
         yield
         app.state.events.close()
+        await sender.stop()
         await run_in_threadpool(housekeeper.stop)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
@@ -104,6 +115,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(prometheus.router)
     app.include_router(events.router)
+    app.include_router(webhooks.router)
     app.include_router(remote.router)
     app.include_router(login.router)
 

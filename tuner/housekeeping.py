@@ -10,18 +10,21 @@ from contextlib import suppress
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import events, leases, results
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.progress_board import ProgressBoard
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.telling import end_studies, tell_optuna
 
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 0.5
+TRIM_SECONDS = 600.0
+"""How often events that nobody needs any more are deleted."""
 
 
 class Housekeeper:
@@ -33,14 +36,22 @@ class Housekeeper:
         database: a migrated database.
         optuna_storage: Optuna's tables in the same database.
         lease_seconds: the length of a lease.
+        progress: what clients said, to be told.
     """
 
     def __init__(
-        self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
+        self,
+        database: Database,
+        optuna_storage: OptunaStorage,
+        *,
+        lease_seconds: float,
+        progress: ProgressBoard,
     ) -> None:
         self._database = database
         self._optuna = optuna_storage
         self._lease = lease_seconds
+        self._progress = progress
+        self._next_trim = 0.0
         # Nobody could renew a lease while no server answered: each has one more lease to do so.
         self._contact = Contact(lease_seconds, steady_after=lease_seconds)
         self._turned_at = time.monotonic()
@@ -63,6 +74,10 @@ class Housekeeper:
             # This process was stopped, or starved, and nobody could renew a lease meanwhile.
             self._contact = Contact(self._lease, steady_after=self._lease)
         self._turned_at = now
+        self._progress.announce()
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_SECONDS
+            events.trim(self._database)
         with self._database.read() as session:
             studies = list(session.scalars(leases.remote_studies()))
         if not studies:

@@ -30,6 +30,7 @@ from alphagrad.tuner.messages import Finished, KnobCommand
 from alphagrad.tuner.models import CLAIMABLE_STUDY, AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import with_constraints
+from alphagrad.tuner.progress_board import ProgressBoard
 from alphagrad.tuner.remote_asks import AskTurns
 from alphagrad.tuner.remote_reports import Said, write_down
 from alphagrad.tuner.spec import StudySpec
@@ -88,6 +89,7 @@ class RemoteTrials:
         self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
     ) -> None:
         self.lease_seconds = lease_seconds
+        self.progress = ProgressBoard(database)
         self._database = database
         self._optuna = optuna_storage
         self._asking = Asking(database, optuna_storage)
@@ -138,6 +140,7 @@ class RemoteTrials:
         """
         claimed = self._renew(study, number, fence)
         write_down(self._database, self._optuna, claimed, said)
+        self.progress.note(claimed.trial.id, claimed.fence, said)
         return self._standing(claimed)
 
     def tell(

@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 def tell_optuna(
     database: Database, optuna_storage: OptunaStorage, *, study_id: int | None = None
 ) -> None:
-    """Tell Optuna of the trials that ended, and note that it knows; safe to do twice at once.
+    """Tell Optuna of trials that an earlier version ended and told nobody of; safe to do twice.
+
+    Since then a trial ends in its tables and in ours at once.
 
     Args:
         database: the database.

@@ -210,6 +210,7 @@ class Worker:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             events.trim(self._database)
         self._end_cancelled()
+        tell_optuna(self._database, self._optuna)
         self._go_on()
         if self._driver is not None:
             self._driver.tend(self._starter.has_work_for)
@@ -229,8 +230,7 @@ class Worker:
         )
 
     def _go_on(self) -> None:
-        """Tell Optuna what has ended, end studies, and fill the free slots."""
-        tell_optuna(self._database, self._optuna)
+        """End studies, and fill the free slots."""
         end_studies(self._database, self._optuna)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
@@ -244,7 +244,6 @@ class Worker:
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
-                tell_optuna(self._database, self._optuna)
                 self._stop.set()
 
     @property

@@ -56,6 +56,7 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
     ("0008", "alphagrad_events", None, []),
+    ("0008", "alphagrad_webhooks", None, []),
     ("0009", "alphagrad_audit", None, []),
     ("0009", "alphagrad_studies", "owner", None),
     ("0009", "alphagrad_api_keys", "last_used_at", None),
@@ -100,6 +101,9 @@ ADDED: dict[str, list[str]] = {
     "0008": [
         """INSERT INTO alphagrad_events VALUES
            (1, 'trial.ended', 'gone', 3, '{"state": "FAIL"}', 1e9)""",
+        """INSERT INTO alphagrad_webhooks
+           (id, url, events, secret, position, failures, created_at)
+           VALUES (1, 'https://example.org/', '["*"]', 'whsec_', 1, 0, 1e9)""",
     ],
     "0009": [
         "UPDATE alphagrad_studies SET owner = 'mine'",

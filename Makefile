@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test chaos check format lock clean
+.PHONY: help run stop serve test chaos fuzz check format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ test: .venv/test-ready ## install, then run every test
 chaos: .venv/test-ready ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@scripts/test-tools
 	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/chaos
+
+fuzz: .venv/test-ready ## ten thousand and more requests that schemathesis makes up, on both databases
+	@scripts/test-tools
+	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600
 
 check: .venv/test-ready ## ruff, mypy, import-linter, then every test
 	@$(BIN)/ruff check .

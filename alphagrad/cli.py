@@ -9,10 +9,11 @@ import typer
 
 from alphagrad import __version__
 from alphagrad.cli_app import app
+from alphagrad.hidden_url import hide_url
 
 # isort: off
 # Their commands register themselves, in the order in which `--help` lists them.
-from alphagrad import cli_studies, cli_run, cli_steer, cli_trials, cli_plot  # noqa: F401
+from alphagrad import cli_studies, cli_run, cli_watch, cli_steer, cli_trials, cli_plot  # noqa: F401
 from alphagrad import cli_service, cli_data, cli_keys  # noqa: F401
 # isort: on
 
@@ -37,6 +38,7 @@ def _about(
 
 def main() -> None:
     """The entry point: an error that the user can mend becomes one line and an exit code."""
+    hide_url()
     try:
         app()
     except Exception as error:

@@ -87,8 +87,6 @@ def given(**options: Any) -> dict[str, Any]:
 
 def log() -> None:
     """Let the log go to standard error."""
-    import logging
+    from alphagrad.tuner.log_format import configure_logging
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,7 +41,7 @@ def export(
         raise typer.BadParameter("parquet is not for a screen: give --out FILE")
     pieces = session.client.study(study).export(what=what, format=format)
     first = next(pieces, b"")  # before a file is made: the export may be refused
-    with sys.stdout.buffer if out is None else out.open("wb") as file:
+    with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
         file.write(first)
         for piece in pieces:
             file.write(piece)
@@ -104,7 +104,7 @@ def prune(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete checkpoints of finished trials, and files of studies that are gone."""
+    """Delete checkpoints of finished trials, files of studies that are gone, old audit rows."""
     from alphagrad.tuner.retention import prune as remove_unneeded
 
     with _opened(home, database_url) as (database, settings):
@@ -114,7 +114,7 @@ def prune(
         return
     typer.echo(
         f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
-        f"{done.logs} folders of logs, {done.rows} rows deleted"
+        f"{done.logs} folders of logs, {done.rows} rows, {done.audit} of the audit log deleted"
     )
 
 

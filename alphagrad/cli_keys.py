@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alphagrad.cli_app import DatabaseUrl, Home, app, given
+from alphagrad.cli_app import SERVICE, DatabaseUrl, Home, app, given
 
 if TYPE_CHECKING:
     from alphagrad.tuner.access_models import ApiKeyRow
     from alphagrad.tuner.database import Database
 
 keys = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
+app.add_typer(keys, name="keys", rich_help_panel=SERVICE)
 
 KeyName = Annotated[str, typer.Argument(help="The key's name.")]
 Days = Annotated[
@@ -106,6 +106,35 @@ def revoke(name: KeyName, home: Home = None, database_url: DatabaseUrl = None) -
     with _opened(home, database_url) as database:
         revoke_key(database, name)
     typer.echo(f"{name} revoked")
+
+
+@keys.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 100,
+    key: Annotated[str | None, typer.Option(help="Only of this key.")] = None,
+    study: Annotated[str | None, typer.Option(help="Only about this study.")] = None,
+    json_: Json = False,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show who changed what, newest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from alphagrad.api.audit_models import AuditOut
+    from alphagrad.tuner import audit as log
+
+    with _opened(home, database_url) as database:
+        rows = log.read(database, limit=limit, key_name=key, study=study)
+    found = [AuditOut.of(row).model_dump(mode="json") for row in rows]
+    if json_:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    columns = ("at", "key_name", "role", "method", "path", "status", "client")
+    table = Table(*columns)
+    for row in found:
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+    Console().print(table)
 
 
 def _print_once(key: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from alphagrad.api.client_answers import StudyState, TrialState
 from alphagrad.cli_app import STUDIES, NewName, StudyFile, StudyName, read, warn
 from alphagrad.cli_assigned import Changes, assigned
+from alphagrad.cli_complete import study_names
 from alphagrad.cli_session import Session, command
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
@@ -28,9 +29,13 @@ def clone(
     study: StudyName,
     name: Annotated[str, typer.Argument(help="The new study's name.")],
     changes: Changes = None,
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="Let the sampler know the trials of the old one.")
+    ] = False,
 ) -> None:
     """Submit a study again under another name, e.g. with seed=2 n_trials=40."""
-    made = session.client.study(study).clone(name, **assigned(changes))
+    fields = {"warm_start": warm_start} | assigned(changes)
+    made = session.client.study(study).clone(name, **fields)
     warn(made.warnings)
     session.show(made.data, lambda: f"{made.name} {made.state}")
 
@@ -43,14 +48,18 @@ def list_studies(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only those of this task.")] = None,
     name: Annotated[str | None, typer.Option(help="Only those that this glob matches.")] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
 ) -> None:
-    """List the studies, oldest first."""
+    """List the studies in the order of submission."""
     from alphagrad import display
 
-    found = session.client.studies(name=name, state=state, task=task, limit=limit)
+    found = session.client.studies(
+        name=name, state=state, task=task, order="newest" if newest else "oldest", limit=limit
+    )
     studies = [study.data for study in found]
-    session.show(studies, lambda: display.studies_table(studies))
+    none = "no studies; `alphagrad submit FILE` makes one"
+    session.show(studies, lambda: display.studies_table(studies) if studies else none)
 
 
 @command(panel=STUDIES)
@@ -111,3 +120,18 @@ def importance(
 
     found = session.client.study(study).importance(evaluator=evaluator, objective=objective)
     session.show(found, lambda: display.importance_table(found))
+
+
+@command(panel=STUDIES)
+def compare(
+    session: Session,
+    studies: Annotated[
+        list[str],
+        typer.Argument(help="Names of studies, at most 8.", autocompletion=study_names),
+    ],
+) -> None:
+    """Show studies side by side: the best of each, and how soon it was found."""
+    from alphagrad import display
+
+    found = session.client.compare(*studies)
+    session.show(found, lambda: display.compared_table(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -43,7 +43,7 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             str(trial["number"]),
             trial["state"] if trial["feasible"] else f"{trial['state']} (infeasible)",
             values_of(trial),
-            *(Text(_short(trial["params"].get(name))) for name in names),
+            *(Text(short(trial["params"].get(name))) for name in names),
             _duration(trial),
             Text(trial["error"] or ""),
         )
@@ -55,7 +55,7 @@ def exploits_table(exploits: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("trial", "at step", "score", "from trial", "at step", "score", "with")
     for one in exploits:
         changed = [
-            f"{name} {_short(one['source_params'].get(name))} → {_short(value)}"
+            f"{name} {short(one['source_params'].get(name))} → {short(value)}"
             for name, value in one["new_params"].items()
             if value != one["source_params"].get(name)
         ]
@@ -96,6 +96,30 @@ def importance_table(importance: Mapping[str, Any]) -> Table:
     return table
 
 
+def compared_table(studies: Sequence[Mapping[str, Any]]) -> Table:
+    """A table with a column for each study: how it stands, its best trial, when that was found."""
+    table = Table("", *(escape(study["name"]) for study in studies))
+    names = dict.fromkeys(name for study in studies for name in study["params"])
+    rows = {
+        "state": [study["state"] for study in studies],
+        "task": [study["task"] for study in studies],
+        "finished": [str(finished_trials(study)) for study in studies],
+        "best": ["" if study["best"] is None else values_of(study["best"]) for study in studies],
+        "found by trial": [_found(study["by_trial"]) for study in studies],
+        "found after": [_found(study["by_time"], unit=" s") for study in studies],
+    } | {name: [short(study["params"].get(name)) for study in studies] for name in names}
+    for label, cells in rows.items():
+        table.add_row(Text(label), *map(Text, cells))
+    return table
+
+
+def _found(curve: Mapping[str, Any], *, unit: str = "") -> str:
+    """Where the best value of a curve came first."""
+    if not curve["best"]:
+        return ""
+    return f"{curve['at'][curve['best'].index(curve['best'][-1])]:g}{unit}"
+
+
 def knobs_table(knobs: Iterable[Mapping[str, Any]]) -> Table:
     """A table of commands to a trial's α, oldest first."""
     table = Table("command", "layers", "α", "pin", "state", "at step", "reason")
@@ -103,10 +127,10 @@ def knobs_table(knobs: Iterable[Mapping[str, Any]]) -> Table:
         table.add_row(
             str(one["id"]),
             Text(one["layers"]),
-            _short(one["alpha"]),
+            short(one["alpha"]),
             {True: "pin", False: "unpin", None: ""}[one["pin"]],
             one["state"],
-            _short(one["step"]),
+            short(one["step"]),
             Text(one["reason"] or ""),
         )
     return table
@@ -159,7 +183,8 @@ def searched_params(study: Mapping[str, Any]) -> list[str]:
     return [name for name, value in study["spec"]["params"].items() if isinstance(value, dict)]
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A parameter's value in a few characters; nothing for ``None``."""
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 

@@ -23,6 +23,9 @@ def mendable(error: Exception) -> str | None:
     """
     if isinstance(error, ApiError | TimeoutError):  # of a client, which is quickly told
         return str(error)
+    if isinstance(error, OSError):
+        at = "" if error.filename is None else f": {error.filename}"
+        return f"{error.strerror}{at}" if error.strerror else str(error)
     from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError
 

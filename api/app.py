@@ -9,28 +9,19 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from alphagrad import __version__
-from alphagrad.api import (
-    events,
-    insights,
-    login,
-    page_routes,
-    remote,
-    spec_check,
-    studies,
-    tasks,
-    trial_data,
-    trials,
-    web_files,
-)
-from alphagrad.api.auth import RequireKey
-from alphagrad.api.authorize import Authorize
 from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
-from alphagrad.api.hosts import AllowedHosts
+from alphagrad.api.guards import add_guards
 from alphagrad.api.keys import KeyRing
+from alphagrad.api.openapi import describe, operation_id
 from alphagrad.api.problems import install_problem_handlers
+from alphagrad.api.prometheus import Monitor
+from alphagrad.api.recorder import Recorder
+from alphagrad.api.routes import ROUTERS
 from alphagrad.api.sessions import Sessions
 from alphagrad.api.settings import ApiSettings
+from alphagrad.api.webhook_sender import WebhookSender
+from alphagrad.api.wrong_keys import WrongKeys
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.housekeeping import Housekeeper
 from alphagrad.tuner.importance import Importances
@@ -39,13 +30,15 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.remote_trials import RemoteTrials
 
 
-def create_app(settings: ApiSettings) -> FastAPI:
+def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     """The ASGI application; migrates the database first.
 
     It runs no trials: a worker on the same database does.
 
     Args:
         settings: where the database is, and the API key.
+        local: it answers in the process of a command on the database: what that submits has no
+            owner.
 
     Example::
 
@@ -56,52 +49,50 @@ def create_app(settings: ApiSettings) -> FastAPI:
     migrate(database)
     optuna_storage = OptunaStorage(database)
     dashboard_storage = OptunaStorage(database, reads_only=True)
+    recorder = Recorder(database)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         housekeeper = Housekeeper(database, optuna_storage, lease_seconds=settings.lease_seconds)
         housekeeper.start()
+        sender = WebhookSender(database, local=settings.webhooks_local)
+        if settings.webhooks:
+            sender.start()
         yield
         app.state.events.close()
+        await sender.stop()
         await run_in_threadpool(housekeeper.stop)
+        await run_in_threadpool(recorder.close)
         for closing in (dashboard_storage, optuna_storage, database):
             closing.dispose()
 
     # The interactive docs load their scripts from another host, so they are left out.
     app = FastAPI(
-        title="AlphaGrad", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="AlphaGrad",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings = settings
     app.state.database = database
     app.state.optuna_storage = optuna_storage
+    app.state.monitor = Monitor(database)
     app.state.importances = Importances(database)
     app.state.events = EventHub(database)
     app.state.remote_trials = RemoteTrials(
         database, optuna_storage, lease_seconds=settings.lease_seconds
     )
-    app.state.keys = KeyRing(database, settings)
+    app.state.keys = KeyRing(database, settings, local=local)
     app.state.sessions = Sessions(settings.home)
+    app.state.wrong_keys = WrongKeys(settings.wrong_keys_per_minute)
+    app.state.recorder = recorder
     install_problem_handlers(app)
-    app.include_router(tasks.router)
-    app.include_router(studies.router)
-    app.include_router(spec_check.router)
-    app.include_router(trials.router)
-    app.include_router(trial_data.router)
-    app.include_router(insights.router)
-    app.include_router(events.router)
-    app.include_router(remote.router)
-    for pages in (login.router, page_routes.router, web_files.router):
-        app.include_router(pages)
-
-    @app.get("/healthz", tags=["health"])
-    def healthz() -> dict[str, str]:
-        """Whether the server answers; needs no key."""
-        return {"status": "ok"}
-
+    for router in ROUTERS:
+        app.include_router(router)
+    app.openapi = describe(app)  # type: ignore[method-assign]
     # Not mounted: a mount at the root would match before a wrong method is found to be one.
-    app.router.default = Dashboard(dashboard_storage)
-    # The last one added is the first that a request meets.
-    app.add_middleware(Authorize, database=database)
-    app.add_middleware(RequireKey, keys=app.state.keys, sessions=app.state.sessions)
-    app.add_middleware(AllowedHosts, names=settings.host_names)
+    app.router.default = app.state.dashboard = Dashboard(dashboard_storage)
+    add_guards(app, settings)
     return app

@@ -15,6 +15,7 @@ from alphagrad.api.principal import Principal
 from alphagrad.api.problems import problem
 from alphagrad.api.roles import BROWSERS, READING
 from alphagrad.api.sessions import Sessions, cookie_name
+from alphagrad.api.wrong_keys import WrongKeys
 from alphagrad.tuner.database import is_outage
 
 OPEN_PATHS = ("/healthz", "/readyz", "/login")
@@ -27,10 +28,13 @@ class RequireKey:
     A cookie is good for reading alone, so that no other site's page can make a browser write.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: KeyRing, sessions: Sessions) -> None:
+    def __init__(
+        self, app: ASGIApp, *, keys: KeyRing, sessions: Sessions, wrong_keys: WrongKeys
+    ) -> None:
         self._app = app
         self._keys = keys
         self._sessions = sessions
+        self._wrong_keys = wrong_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401 (a browser is sent to the login page)."""
@@ -41,35 +45,43 @@ class RequireKey:
             return  # no web sockets are served
         request = Request(scope)
         try:
-            principal = await self._principal(request)
+            found = await self._identify(request)
         except DBAPIError as error:
             if not is_outage(error):
                 raise
-            answer: Response = problem(
-                503, "database-away", "the database does not answer; try again"
-            )
+            found = problem(503, "database-away", "the database does not answer; try again")
+        if isinstance(found, Principal):
+            scope.setdefault("state", {})["principal"] = found
+            await self._app(scope, receive, send)
         else:
-            if principal is not None:
-                scope.setdefault("state", {})["principal"] = principal
-                await self._app(scope, receive, send)
-                return
-            answer = _unauthorized(request)
-        await answer(scope, receive, send)
+            await found(scope, receive, send)
 
-    async def _principal(self, request: Request) -> Principal | None:
-        hashed = self._hash(request)
-        if hashed is None:
-            return None
+    async def _identify(self, request: Request) -> Principal | Response:
+        """Who asks, or what to answer instead."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if not scheme:
+            return await self._browser(request)
+        if scheme.lower() != "bearer":
+            return _unauthorized(request)
+        refusal = self._wrong_keys.refusal(request.scope)
+        if refusal is not None:
+            return refusal
+        hashed = hash_key(key.strip())
+        found = await self._find(hashed)
+        if found is None:
+            self._wrong_keys.note(request.scope, hashed)
+        return found or _unauthorized(request)
+
+    async def _browser(self, request: Request) -> Principal | Response:
+        found = None
+        if request.method in READING or request.url.path in BROWSERS:
+            hashed = self._sessions.key_hash(request.cookies.get(cookie_name(request), ""))
+            found = None if hashed is None else await self._find(hashed)
+        return found or _unauthorized(request)
+
+    async def _find(self, hashed: str) -> Principal | None:
         # From memory without changing threads, which is how nearly all requests go.
         return self._keys.known(hashed) or await run_in_threadpool(self._keys.find, hashed)
-
-    def _hash(self, request: Request) -> str | None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme:
-            return hash_key(key.strip()) if scheme.lower() == "bearer" else None
-        if request.method not in READING and request.url.path not in BROWSERS:
-            return None
-        return self._sessions.key_hash(request.cookies.get(cookie_name(request), ""))
 
 
 def _unauthorized(request: Request) -> Response:

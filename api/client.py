@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Generic, Self, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 
-from alphagrad.api.client_answers import EventData, StudyState, TaskData
+from alphagrad.api.client_answers import ComparedData, EventData, StudyState, TaskData
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.client_events import follow
 from alphagrad.api.client_runners import AwaitingRunner, BlockingRunner
@@ -69,19 +70,20 @@ class ClientMethods(Generic[StudyT]):
         name: str | None = None,
         state: StudyState | None = None,
         task: str | None = None,
+        order: Literal["oldest", "newest"] = "oldest",
         limit: int | None = None,
     ) -> Items[StudyT]:
-        """The studies, oldest first.
+        """The studies that match, in the order of submission.
 
         Args:
             name: only those whose name this glob matches.
             state: only those in this state.
             task: only those of this task.
+            order: which of them come first.
             limit: at most so many.
         """
-        yield from self._server.listed(
-            "/v1/studies", self._handle, limit=limit, name=name, state=state, task=task
-        )
+        matching = {"name": name, "state": state, "task": task, "order": order}
+        yield from self._server.listed("/v1/studies", self._handle, limit=limit, **matching)
 
     @iteration
     def tasks(self) -> Items[TaskData]:
@@ -96,21 +98,23 @@ class ClientMethods(Generic[StudyT]):
         return task
 
     @method
-    def compare(self, *names: str) -> Steps[dict[str, Any]]:
-        """Several studies side by side."""
-        found: dict[str, Any] = yield from self._server.call(
-            "GET", "/v1/compare", params={"study": list(names)}
-        )
-        return found
+    def compare(self, *names: str) -> Steps[list[ComparedData]]:
+        """Up to eight studies side by side: the best of each, and how it was come to."""
+        found = yield from self._server.call("GET", "/v1/compare", params={"study": list(names)})
+        compared: list[ComparedData] = found["studies"]
+        return compared
 
     @iteration
-    def events(self, *, after: int | None = None) -> Items[EventData]:
+    def events(
+        self, *, after: int | None = None, on_open: Callable[[], None] | None = None
+    ) -> Items[EventData]:
         """What happens to all studies, without end; a broken connection is made again.
 
         Args:
             after: the id of the last event that is known; by default those from now on.
+            on_open: called when the stream is open: what happens from then on comes.
         """
-        yield from follow(self._server, "/v1/events", after=after)
+        yield from follow(self._server, "/v1/events", after=after, on_open=on_open)
 
     def _handle(self, data: Any) -> StudyT:
         make: Any = self._study

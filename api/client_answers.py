@@ -5,7 +5,7 @@ A test holds them against the models of the server, which are not imported here:
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, TypedDict
 
 StudyState = Literal["QUEUED", "RUNNING", "PAUSED", "STOPPING", "COMPLETED", "FAILED", "CANCELLED"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
@@ -47,6 +47,7 @@ class StudyData(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    owner: str | None
 
 
 class ExploitData(TypedDict):
@@ -114,24 +115,30 @@ class TaskData(TypedDict):
     stackable: bool
 
 
-class EventData(TypedDict):
-    """Something that happened; more fields by ``kind``."""
+class AnyEventData(TypedDict):
+    """What every event says."""
 
     id: int
     kind: str
     study: str
     trial: int | None
     at: str
-    state: NotRequired[str]
-    step: NotRequired[int]
-    value: NotRequired[float | None]
-    values: NotRequired[list[float] | None]
-    saturation: NotRequired[float | None]
-    knob: NotRequired[KnobData]
-    attempt: NotRequired[int]
-    params: NotRequired[dict[str, Any]]
-    error: NotRequired[str | None]
-    outcome: NotRequired[str]
+
+
+class EventData(AnyEventData, total=False):
+    """Something that happened; which more fields it has is a matter of its ``kind``."""
+
+    state: str
+    finished: int
+    attempt: int
+    params: dict[str, Any]
+    step: int | None
+    value: float | None
+    values: list[float] | None
+    saturation: float | None
+    knob: KnobData
+    error: str | None
+    outcome: str
 
 
 class ImportanceData(TypedDict):
@@ -143,6 +150,36 @@ class ImportanceData(TypedDict):
     left_out: list[str]
     n_trials: int
     used_trials: int
+
+
+class HistogramData(TypedDict):
+    """How the magnitudes |α·g̃| of each layer are distributed at a step."""
+
+    step: int
+    edges: list[float]
+    counts: dict[str, list[int]]
+    zeros: dict[str, int]
+
+
+class CurveData(TypedDict):
+    """The best value so far: a point where it changed, and one at the last trial."""
+
+    at: list[float]
+    best: list[float]
+
+
+class ComparedData(TypedDict):
+    """A study beside others."""
+
+    name: str
+    state: StudyState
+    task: str
+    objectives: list[str]
+    trials: dict[str, int]
+    best: TrialData | None
+    params: dict[str, Any]
+    by_trial: CurveData
+    by_time: CurveData
 
 
 class LogData(TypedDict):

@@ -7,6 +7,8 @@ from typing import Any, TypedDict
 
 import httpx
 
+from alphagrad import __version__
+
 PROBLEM = "urn:alphagrad:problem:"
 
 
@@ -66,6 +68,9 @@ def refusal(url: str, response: httpx.Response) -> ApiError:
             f"{url} refused the API key: put one that it knows into ALPHAGRAD_API_KEY "
             "(`alphagrad serve` shows the first key once)"
         )
+    elif status == httpx.codes.METHOD_NOT_ALLOWED or detail.startswith("there is nothing at /v1"):
+        asked = f"{response.request.method} {response.request.url.path}"
+        detail = f"{url} does not know {asked}: is it older than this client, {__version__}?"
     kind = kind.removeprefix(PROBLEM)
     error = ServerAwayError if status in (502, 503, 504) else ApiError
     return error(detail, status=status, kind=kind or None, errors=body.get("errors", ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import httpx
 
@@ -57,13 +58,16 @@ class EventParser:
         return None
 
 
-def follow(server: Server, path: str, *, after: int | None) -> Items[EventData]:
+def follow(
+    server: Server, path: str, *, after: int | None, on_open: Callable[[], None] | None = None
+) -> Items[EventData]:
     """Events without end; a connection that breaks is made again, from the last event on.
 
     Args:
         server: where they come from.
         path: of the stream.
         after: the id of the last event that is known; ``None`` for those from now on.
+        on_open: called when the stream is open: what happens from then on comes.
 
     Raises:
         ApiError: the server refused.
@@ -88,10 +92,13 @@ def follow(server: Server, path: str, *, after: int | None) -> Items[EventData]:
                 parser = EventParser()
                 while (chunk := (yield Read())) is not None:
                     patience.renew()
-                    for event in parser.feed(chunk):
-                        last = parser.last_id or str(event["id"])
-                        yield Item(event)
+                    events = parser.feed(chunk)
                     last = parser.last_id or last
+                    if on_open is not None:
+                        on_open()
+                        on_open = None
+                    for event in events:
+                        yield Item(event)
         except httpx.TransportError as error:
             failure = away(server.url, error)
         pause = patience.pause(asked=asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote
@@ -162,10 +162,23 @@ class StudyMethods(Generic[StudyT, TrialT]):
         return (yield from self._told("POST", f"{self._path}/trials:enqueue", json=body))
 
     @method
-    def clone(self, /, name: str, **changes: Any) -> Steps[StudyT]:
-        """Submit the same study under another name, with some fields of the spec changed."""
-        body = {"name": name, **changes}
-        data = yield from self._server.call("POST", f"{self._path}:clone", json=body)
+    def clone(
+        self, /, name: str, *, warm_start: bool | Sequence[str] = False, **changes: Any
+    ) -> Steps[StudyT]:
+        """Submit the same study under another name.
+
+        Args:
+            name: the new study's.
+            warm_start: ``True`` lets the new study's sampler know the trials of this one; names of
+                studies are a field as any other.
+            changes: fields of the specification that are to differ.
+        """
+        body: dict[str, Any] = {"name": name, **changes}
+        if not isinstance(warm_start, bool):
+            body["warm_start"] = list(warm_start)
+        data = yield from self._server.call(
+            "POST", f"{self._path}:clone", json=body, params={"warm_start": warm_start is True}
+        )
         return cast("StudyT", type(self)(self._server, self._runner, data))
 
     @method
@@ -185,9 +198,18 @@ class StudyMethods(Generic[StudyT, TrialT]):
         yield from self._server.download(f"{self._path}/export", params=params)
 
     @iteration
-    def events(self, *, after: int | None = None) -> Items[EventData]:
-        """What happens to it, from now on or after the event of that id, without end."""
-        yield from follow(self._server, f"{self._path}/events", after=after)
+    def events(
+        self, *, after: int | None = None, on_open: Callable[[], None] | None = None
+    ) -> Items[EventData]:
+        """What happens to it, without end; a broken connection is made again.
+
+        Args:
+            after: the id of the last event that is known; by default those from now on. With 0
+                come those of its whole life.
+            on_open: called when the stream is open: what happens from then on comes.
+        """
+        path = f"{self._path}/events"
+        yield from follow(self._server, path, after=after, on_open=on_open)
 
     @method
     def importance(

@@ -11,6 +11,7 @@ from alphagrad.api.client_answers import (
     AlphaTraceData,
     AttemptData,
     CheckpointData,
+    HistogramData,
     KnobData,
     LogData,
     SeriesData,
@@ -111,6 +112,21 @@ class TrialMethods:
         return _wide(trace) if wide else _long(trace)
 
     @method
+    def histogram(self, *, layers: str = "*", bins: int = 60) -> Steps[HistogramData]:
+        """How |α·g̃|, what the tanh of each layer receives, is distributed just now.
+
+        It is asked of the running trial, which answers before its next optimizer step.
+
+        Args:
+            layers: a glob on layer names.
+            bins: of each histogram.
+        """
+        histogram: HistogramData = yield from self._server.call(
+            "GET", f"{self._path}/alpha/histogram", params={"layers": layers, "bins": bins}
+        )
+        return histogram
+
+    @method
     def metrics(
         self, *, names: str | Sequence[str] | None = None, max_steps: int | None = None
     ) -> Steps[dict[str, SeriesData]]:
@@ -189,6 +205,7 @@ class TrialMethods:
         *,
         layers: str = "*",
         pin: bool | None = None,
+        only_after: int | None = None,
         wait: bool = True,
         timeout: float = 60.0,
     ) -> Steps[KnobData]:
@@ -198,6 +215,8 @@ class TrialMethods:
             alpha: the new steepness; ``None`` leaves it.
             layers: a glob on layer names.
             pin: ``True`` keeps schedulers off those layers, ``False`` releases them.
+            only_after: the id of the last command that is known, 0 for none: refused with status
+                412 if another one came between.
             wait: until the trial has answered.
             timeout: for so many seconds at most.
 
@@ -209,10 +228,13 @@ class TrialMethods:
                 ``knob-rejected``.
             TimeoutError: no answer in time; the command still stands.
         """
+        headers = {} if only_after is None else {"If-Match": f'"knob-{only_after}"'}
         body: dict[str, Any] = {"layers": layers}
         body |= {} if alpha is None else {"alpha": alpha}
         body |= {} if pin is None else {"pin": pin}
-        command: KnobData = yield from self._server.call("PATCH", f"{self._path}/alpha", json=body)
+        command: KnobData = yield from self._server.call(
+            "PATCH", f"{self._path}/alpha", json=body, headers=headers
+        )
         give_up_at = time.monotonic() + timeout
         while wait and command["state"] == "requested":
             if time.monotonic() > give_up_at:

@@ -23,12 +23,15 @@ class EventMessage:
     @classmethod
     def of(cls, event: Event) -> Self:
         """From an event."""
-        text = f"id: {event.id}\nevent: {event.kind}\ndata: {event_json(event)}\n\n"
+        data = json.dumps(
+            event_body(event), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        text = f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"
         return cls(event.id, event.study, text.encode())
 
 
-def event_json(event: Event) -> str:
-    """An event as one line of JSON."""
+def event_body(event: Event) -> dict[str, Any]:
+    """An event as the API shows it."""
     at = timestamp(event.at)
     body: dict[str, Any] = {
         "id": event.id,
@@ -40,4 +43,4 @@ def event_json(event: Event) -> str:
     }
     if event.kind == "trial.knob":
         body["knob"] = KnobOut.of(KnobRow(**event.data["knob"])).model_dump(mode="json")
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return body

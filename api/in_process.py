@@ -35,7 +35,11 @@ class InProcess(httpx.BaseTransport):
         """Let the application answer a request; an exception of its own is raised here."""
         answer = _Answer(self._portal, request)
         self._portal.start_task_soon(answer.run, self._app)
-        status, headers = answer.head.result()
+        try:
+            status, headers = answer.head.result()
+        except BaseException:
+            answer.close()
+            raise
         return httpx.Response(status, headers=headers, stream=answer)
 
     def close(self) -> None:
@@ -93,7 +97,10 @@ class _Answer(httpx.SyncByteStream):
 
     def close(self) -> None:
         """The reader wants no more."""
-        self._portal.call(self._leave)
+        try:
+            self._portal.call(self._leave)
+        except RuntimeError:  # the application was shut down before
+            self._pieces.close()
 
     async def _leave(self) -> None:
         self._gone.set()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from alphagrad.api.keys import CONFIGURED, hash_key, new_key
+from alphagrad.api.keys import CONFIGURED, LOCAL, hash_key, new_key
 from alphagrad.api.principal import ROLES, Role
 from alphagrad.tuner.access_models import ApiKeyRow
 from alphagrad.tuner.database import Database, db_now
@@ -52,8 +52,8 @@ def make_key(
         SpecError: a name that is not allowed.
         ConflictError: a key of this name exists, or did.
     """
-    if re.fullmatch(KEY_NAME, name) is None or name == CONFIGURED:
-        allowed = f"a name matches {KEY_NAME} and is not {CONFIGURED!r}"
+    if re.fullmatch(KEY_NAME, name) is None or name in (CONFIGURED, LOCAL):
+        allowed = f"a name matches {KEY_NAME} and is not {CONFIGURED!r} or {LOCAL!r}"
         raise SpecError([FieldError("name", name, allowed)])
     if role not in ROLES:
         raise SpecError([FieldError("role", role, f"a role is one of {', '.join(ROLES)}")])

@@ -19,6 +19,8 @@ from alphagrad.tuner.database import Database, db_now
 
 CONFIGURED = "configured"
 """The name of the key in the settings."""
+LOCAL = "command-line"
+"""What the audit log calls a command on the database."""
 FRESH_SECONDS = 1.0
 """A key that was revoked, rotated or has expired is refused after so long at the latest."""
 
@@ -75,17 +77,19 @@ class KeyRing:
     Args:
         database: a migrated database.
         settings: the configured key, and the quotas of keys that have none of their own.
+        local: the configured key is that of a command on the database, for itself alone.
     """
 
-    def __init__(self, database: Database, settings: ApiSettings) -> None:
+    def __init__(self, database: Database, settings: ApiSettings, *, local: bool = False) -> None:
         self._database = database
         self._settings = settings
         self._configured: list[_Known] = []
         if settings.api_key is not None:
             hashed = hash_key(settings.api_key.get_secret_value())
             principal = Principal(
-                name=CONFIGURED,
+                name=LOCAL if local else CONFIGURED,
                 role="admin",
+                is_local=local,
                 key_id=0,
                 max_requests_per_minute=settings.request_limit,
             )

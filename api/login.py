@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
 from typing import Annotated
@@ -12,8 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 from markupsafe import Markup
 
-from alphagrad.api.keys import KeyRing
+from alphagrad.api.keys import KeyRing, hash_key
 from alphagrad.api.sessions import Sessions, clear_cookie, set_cookie
+from alphagrad.api.wrong_keys import WrongKeys
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,7 +57,13 @@ def login(
     """Check the key and set the cookie."""
     keys: KeyRing = request.app.state.keys
     sessions: Sessions = request.app.state.sessions
+    wrong_keys: WrongKeys = request.app.state.wrong_keys
+    if (refusal := wrong_keys.refusal(request.scope)) is not None:
+        wait = refusal.headers["Retry-After"]
+        message = f"Too many wrong keys were tried from here. Try again in {wait} s."
+        return _page(next, message=message, status=429, headers={"Retry-After": wait})
     if keys(key.strip()) is None:
+        wrong_keys.note(request.scope, hash_key(key.strip()))
         return _page(next, message="This is not the key.", status=401)
     answer = RedirectResponse(_local(next), status_code=303)
     set_cookie(request, answer, sessions.issue(key.strip()))
@@ -70,11 +78,13 @@ def logout(request: Request) -> Response:
     return answer
 
 
-def _page(target: str, *, message: str, status: int = 200) -> HTMLResponse:
+def _page(
+    target: str, *, message: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
     html = _PAGE.render(
         next=_local(target), message=message, style=Markup(_STYLE), script=Markup(_SCRIPT)
     )
-    return HTMLResponse(html, status_code=status, headers=_HEADERS)
+    return HTMLResponse(html, status_code=status, headers={**_HEADERS, **(headers or {})})
 
 
 def _local(target: str) -> str:

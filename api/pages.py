@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -26,16 +26,18 @@ def timestamp(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def encode_token(position: int) -> str:
-    """An opaque page token."""
-    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+def encode_token(position: int, *, order: Literal["after", "before"] = "after") -> str:
+    """An opaque page token: where the next page begins, and which way it goes."""
+    return base64.urlsafe_b64encode(f"{order}:{position}".encode()).decode().rstrip("=")
 
 
-def decode_token(token: str | None, *, default: int) -> int:
+def decode_token(
+    token: str | None, *, default: int, order: Literal["after", "before"] = "after"
+) -> int:
     """The position in a page token.
 
     Raises:
-        SpecError: not a token that a list gave out.
+        SpecError: not a token that a list of this order gave out.
     """
     if token is None:
         return default
@@ -44,7 +46,7 @@ def decode_token(token: str | None, *, default: int) -> int:
     except (ValueError, binascii.Error):
         text = ""
     prefix, _, position = text.partition(":")
-    if prefix != "after" or not position.isdecimal() or int(position) >= 2**31:
-        message = "must be the next_page_token of an earlier answer"
+    if prefix != order or not position.isdecimal() or int(position) >= 2**31:
+        message = "must be the next_page_token of an earlier answer of the same list"
         raise SpecError([FieldError("page_token", token, message)])
     return int(position)

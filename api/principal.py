@@ -15,9 +15,10 @@ class Principal:
     """The API key behind a request, as ``request.state.principal``.
 
     Attributes:
-        name: the key's name; its studies have it as their ``owner``.
+        name: the key's name.
         role: reader, submitter or admin.
         key_id: the key's row; 0 is the key in the settings.
+        is_local: it is a command on the database, whose studies have no owner.
         max_open_studies: how many studies of its own may be open at a time; ``None`` is any number.
         max_requests_per_minute: how many requests are answered.
 
@@ -32,6 +33,12 @@ class Principal:
     key_id: int
     max_open_studies: int | None = None
     max_requests_per_minute: int
+    is_local: bool = False
+
+    @property
+    def owner(self) -> str | None:
+        """What its studies have as their owner."""
+        return None if self.is_local else self.name
 
     def may(self, needed: Role) -> bool:
         """Whether the role is at least another one."""

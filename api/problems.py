@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from alphagrad.api.response_headers import ALWAYS
 from alphagrad.tuner.database import is_outage
 from alphagrad.tuner.errors import (
     ConflictError,
     DuplicateStudyError,
     FieldError,
+    NoAnswerError,
     NoLogError,
+    PreconditionError,
     QuotaError,
     SpecError,
     StaleFenceError,
@@ -121,6 +125,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     def _conflict(request: Request, error: ConflictError) -> JSONResponse:
         return problem(409, "conflict", str(error))
 
+    @app.exception_handler(PreconditionError)
+    def _precondition(request: Request, error: PreconditionError) -> JSONResponse:
+        return problem(412, "precondition-failed", str(error))
+
+    @app.exception_handler(NoAnswerError)
+    def _no_answer(request: Request, error: NoAnswerError) -> JSONResponse:
+        return problem(504, "no-answer", str(error))
+
     @app.exception_handler(StaleFenceError)
     def _stale(request: Request, error: StaleFenceError) -> JSONResponse:
         return problem(409, "stale-fence", str(error))
@@ -140,9 +152,29 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> JSONResponse:
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return problem(error.status_code, kind, str(error.detail), headers=error.headers)
+        detail, headers = str(error.detail), dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_of(request)) or headers.get("Allow", "")
+            detail = f"{request.method} is not allowed here; allowed are: {headers['Allow']}"
+        return problem(error.status_code, kind, detail, headers=headers)
 
     @app.exception_handler(Exception)
     def _bug(request: Request, error: Exception) -> JSONResponse:
         # Starlette logs the stack trace; the caller gets none.
-        return problem(500, "internal", "an error of the server's own; its log has more")
+        detail = "an error of the server's own; its log has more"
+        return problem(500, "internal", detail, headers=ALWAYS)  # no middleware sees this one
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What a path takes; each route knows only of its own methods.
+
+    Of the templates that fit, the one that says most of the path: ``{name}:pause``, not ``{name}``.
+    """
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    fitting = [
+        path
+        for path in paths
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)), request.url.path)
+    ]
+    best = max(fitting, key=lambda path: len(re.sub(r"{\w+}", "", path)), default="")
+    return sorted(method.upper() for method in paths.get(best, {}))

@@ -7,14 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from alphagrad.api.deps import DatabaseDep
-from alphagrad.api.remote_models import (
-    AskIn,
-    AskOut,
-    HeartbeatIn,
-    ReportsIn,
-    StandingOut,
-    TellIn,
-)
+from alphagrad.api.remote_models import AskIn, AskOut, HeartbeatIn, StandingOut, TellIn
+from alphagrad.api.remote_report_models import ReportsIn
 from alphagrad.api.trial_models import TrialOut
 from alphagrad.api.trials import Number
 from alphagrad.tuner import study_store

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -57,12 +58,16 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     database.dispose()
     if key is not None:
         print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
+    app = create_app(settings)
+    app.state.dashboard.make()  # its first reader would wait for its imports
     server = Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             log_config=None,
             access_log=False,
             ws="none",
+            **proxy_options(settings),
+            server_header=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )
@@ -89,6 +94,12 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         if worker is not None:
             worker.stop()
         state.unlink(missing_ok=True)
+
+
+def proxy_options(settings: ApiSettings) -> dict[str, Any]:
+    """Options for uvicorn: whose word it takes for a client's address; by default nobody's."""
+    proxies = settings.trusted_proxies
+    return {"proxy_headers": bool(proxies), "forwarded_allow_ips": proxies}
 
 
 def _has_key(settings: ApiSettings) -> bool:

@@ -37,6 +37,10 @@ class ApiSettings(TunerSettings):
     """How many keys one address may try; loopback addresses 60 times as many."""
     quota_open_studies: Annotated[int, Field(ge=0)] | None = 100
     """How many open studies a submitter's key may have that has no quota of its own."""
+    webhooks: bool = False
+    """Whether events may be sent to other servers."""
+    webhooks_local: bool = False
+    """For tests and closed networks: webhooks may go to private addresses, and over plain HTTP."""
 
     @property
     def is_loopback(self) -> bool:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep, PrincipalDep, SettingsDep
 from alphagrad.api.pages import Page, decode_token, encode_token
-from alphagrad.api.study_models import ExploitOut, StudyOut, StudyPatch, SubmittedStudy
+from alphagrad.api.study_models import (
+    ExploitOut,
+    StudyOut,
+    StudyPatch,
+    StudyState,
+    SubmittedStudy,
+)
 from alphagrad.tuner import (
     StudySpec,
     exploits,
     export,
     export_rows,
+    lists,
     retention,
     study_changes,
     study_store,
 )
 from alphagrad.tuner.spec import check_task
+from alphagrad.tuner.text import Text
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -38,7 +46,7 @@ def submit(
         database,
         optuna_storage,
         spec,
-        owner=principal.name,
+        owner=principal.owner,
         max_open=principal.max_open_studies,
     )
     response.headers["Location"] = f"/v1/studies/{spec.name}"
@@ -50,15 +58,29 @@ def list_studies(
     database: DatabaseDep,
     page_token: str | None = None,
     page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+    order: lists.Order = "oldest",
+    state: Annotated[list[StudyState] | None, Query(description="one of these")] = None,
+    task: Annotated[Text | None, Query(max_length=500)] = None,
+    name: Annotated[
+        Text | None, Query(max_length=100, description="a glob: * is any text, ? a character")
+    ] = None,
 ) -> Page[StudyOut]:
-    """All studies, oldest first."""
-    after = decode_token(page_token, default=0)
-    statuses = study_store.list_studies(database, after=after, limit=page_size + 1)
+    """Studies in the order of submission, or the newest first; all or those that match."""
+    way: Literal["after", "before"] = "after" if order == "oldest" else "before"
+    statuses = lists.find_studies(
+        database,
+        after=decode_token(page_token, default=0 if order == "oldest" else 2**31, order=way),
+        limit=page_size + 1,
+        order=order,
+        states=state,
+        task=task,
+        name=name,
+    )
     more = len(statuses) > page_size
     statuses = statuses[:page_size]
     return Page(
         items=[StudyOut.of(status) for status in statuses],
-        next_page_token=encode_token(statuses[-1].row.id) if more else None,
+        next_page_token=encode_token(statuses[-1].row.id, order=way) if more else None,
     )
 
 
@@ -99,7 +121,20 @@ def delete_study(name: str, database: DatabaseDep, settings: SettingsDep) -> Non
     retention.delete_study(database, settings, name)
 
 
-@router.get("/{name}/export", response_class=StreamingResponse)
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file",
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            export.MEDIA_TYPES["parquet"]: {"schema": {"type": "string", "format": "binary"}},
+        },
+        "headers": {"Content-Disposition": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/{name}/export", response_class=StreamingResponse, responses=_FILE)
 def export_study(
     name: str,
     database: DatabaseDep,

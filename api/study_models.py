@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,8 @@ from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.exploits import Exploit
 from alphagrad.tuner.pruners import PrunerSpec
 from alphagrad.tuner.study_store import StudyStatus
+
+StudyState = Literal["QUEUED", "RUNNING", "PAUSED", "STOPPING", "COMPLETED", "FAILED", "CANCELLED"]
 
 
 class StudyOut(BaseModel):

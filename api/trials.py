@@ -1,4 +1,4 @@
-"""``/v1/studies/{name}/trials``: read trials, their α traces and metrics, turn the knob."""
+"""``/v1/studies/{name}/trials``: read trials, their α traces and metrics."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from alphagrad.api.deps import DatabaseDep
 from alphagrad.api.pages import Page, decode_token, encode_token
 from alphagrad.api.study_models import StudyOut
 from alphagrad.api.trial_models import (
-    AlphaPatch,
     AlphaTraceOut,
     AttemptOut,
     EnqueuedTrial,
-    KnobOut,
     LayerGlob,
     MetricName,
     MetricsOut,
     TrialOut,
 )
-from alphagrad.tuner import attempts, knobs, metrics, study_changes, study_store, traces
+from alphagrad.tuner import attempts, lists, metrics, study_changes, study_store, traces
 
 router = APIRouter(prefix="/v1/studies/{name}/trials", tags=["trials"])
 
@@ -35,11 +33,14 @@ def list_trials(
     database: DatabaseDep,
     page_token: str | None = None,
     page_size: Annotated[int, Query(ge=1, le=500)] = 100,
-    state: TrialState | None = None,
+    state: Annotated[list[TrialState] | None, Query(description="one of these")] = None,
+    feasible: bool | None = None,
 ) -> Page[TrialOut]:
-    """A study's trials by number, all or those in one state."""
+    """A study's trials by number, all or those that match."""
     after = decode_token(page_token, default=-1)
-    rows = study_store.list_trials(database, name, after=after, limit=page_size + 1, state=state)
+    rows = lists.find_trials(
+        database, name, after=after, limit=page_size + 1, states=state, feasible=feasible
+    )
     more = len(rows) > page_size
     items = [TrialOut.of(row) for row in rows[:page_size]]
     return Page(items=items, next_page_token=encode_token(items[-1].number) if more else None)
@@ -51,7 +52,7 @@ def enqueue_trial(name: str, enqueued: EnqueuedTrial, database: DatabaseDep) -> 
     return StudyOut.of(study_changes.enqueue_trial(database, name, enqueued.params))
 
 
-@router.get("/{number}")
+@router.get("/{number:int}")
 def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
     """One trial."""
     return TrialOut.of(study_store.get_trial(database, name, number))
@@ -107,21 +108,3 @@ def read_metrics(
     """
     trial = study_store.get_trial(database, name, number)
     return MetricsOut.of(metrics.read_metrics(database, trial, names, max_steps))
-
-
-@router.patch("/{number}/alpha", status_code=202)
-def turn_knob(name: str, number: Number, patch: AlphaPatch, database: DatabaseDep) -> KnobOut:
-    """Change α of some layers in a running trial; ``GET …/knobs`` says when it was applied."""
-    trial = study_store.get_trial(database, name, number)
-    knob = knobs.request_knob(
-        database, trial, layers=patch.layers, alpha=patch.alpha, pin=patch.pin
-    )
-    return KnobOut.of(knob)
-
-
-@router.get("/{number}/knobs")
-def list_knobs(name: str, number: Number, database: DatabaseDep) -> Page[KnobOut]:
-    """The knob commands of a trial, oldest first."""
-    trial = study_store.get_trial(database, name, number)
-    rows = knobs.list_knobs(database, trial.id)
-    return Page(items=[KnobOut.of(row) for row in rows], next_page_token=None)

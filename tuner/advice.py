@@ -38,6 +38,7 @@ def spec_warnings(spec: StudySpec) -> list[str]:
         *_constraints(spec),
         *_warm_start(spec),
         *_pruner(spec),
+        *_remote(spec),
     ]
 
 
@@ -115,3 +116,9 @@ def _pruner(spec: StudySpec) -> list[str]:
             "min_resource·reduction_factor"
         )
     return said
+
+
+def _remote(spec: StudySpec) -> list[str]:
+    if spec.engine != "remote" or not isinstance(spec.pruner, Saturation):
+        return []
+    return ["the saturation pruner stops nothing unless the clients send traces of alpha"]

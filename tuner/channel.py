@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from typing import NoReturn, Protocol
 
 from alphagrad.tuner.messages import (
+    Command,
     FromTrial,
-    KnobCommand,
     Report,
     Sync,
     Synced,
@@ -27,8 +27,8 @@ EXIT_ORPHANED = 75  # EX_TEMPFAIL: the worker is gone, so nobody could record a 
 class Channel(Protocol):
     """What a trial needs from the line to its worker."""
 
-    commands: deque[KnobCommand]
-    """Knob commands that came in and wait for the next optimizer step."""
+    commands: deque[Command]
+    """Knob commands and questions that came in and wait for the next optimizer step."""
 
     def send(self, message: FromTrial) -> None:
         """Send without waiting for an answer."""
@@ -44,7 +44,7 @@ class NullChannel:
     """A line to nobody: for a task that runs without a study."""
 
     def __init__(self) -> None:
-        self.commands: deque[KnobCommand] = deque()
+        self.commands: deque[Command] = deque()
 
     def send(self, message: FromTrial) -> None:
         """Drop the message."""
@@ -76,7 +76,7 @@ class PipeChannel:
         *,
         company: list[PipeChannel] | None = None,
     ) -> None:
-        self.commands: deque[KnobCommand] = deque()
+        self.commands: deque[Command] = deque()
         self._connection = connection
         self._send_lock = threading.Lock()
         self._reports = self._verdicts = self._syncs = self._synced = 0

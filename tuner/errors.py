@@ -71,6 +71,14 @@ class ConflictError(TunerError):
     """What was asked does not fit the state of the study or trial."""
 
 
+class PreconditionError(TunerError):
+    """What the caller saw last is not what is there now."""
+
+
+class NoAnswerError(TunerError):
+    """A running trial did not answer in time."""
+
+
 class QuotaError(TunerError):
     """An API key has as much as it may have."""
 

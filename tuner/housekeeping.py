@@ -10,7 +10,7 @@ from contextlib import suppress
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import events, leases, results
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
@@ -22,6 +22,8 @@ from alphagrad.tuner.telling import end_studies, tell_optuna
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 0.5
+TRIM_SECONDS = 600.0
+"""How often events that nobody needs any more are deleted."""
 
 
 class Housekeeper:
@@ -43,7 +45,7 @@ class Housekeeper:
         self._lease = lease_seconds
         # Nobody could renew a lease while no server answered: each has one more lease to do so.
         self._contact = Contact(lease_seconds, steady_after=lease_seconds)
-        self._turned_at = time.monotonic()
+        self._turned_at = self._next_trim = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alphagrad-housekeeper", daemon=True)
 
@@ -67,12 +69,14 @@ class Housekeeper:
             studies = list(session.scalars(leases.remote_studies()))
         if not studies:
             return
+        if now >= self._next_trim:
+            self._next_trim = now + TRIM_SECONDS
+            events.trim(self._database)
         with self._contact.made():
             leases.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()
-        for study_id in studies:
-            tell_optuna(self._database, self._optuna, study_id=study_id)
-            end_studies(self._database, self._optuna, study_id=study_id)
+        tell_optuna(self._database, self._optuna, studies=studies)
+        end_studies(self._database, self._optuna, studies=studies)
 
     def _run(self) -> None:
         while not self._stop.wait(TURN_SECONDS):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import events
 from alphagrad.tuner.database import Database, db_now
-from alphagrad.tuner.errors import ConflictError, FieldError, SpecError, StaleFenceError
+from alphagrad.tuner.errors import (
+    ConflictError,
+    FieldError,
+    PreconditionError,
+    SpecError,
+    StaleFenceError,
+)
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
 from alphagrad.tuner.models import KnobRow, TrialRow
 
@@ -25,6 +31,7 @@ def request_knob(
     layers: str = "*",
     alpha: float | None = None,
     pin: bool | None = None,
+    only_after: Collection[int] | None = None,
 ) -> KnobRow:
     """Ask a running trial to change α.
 
@@ -34,10 +41,13 @@ def request_knob(
         layers: a glob on layer names.
         alpha: the new steepness; ``None`` leaves it.
         pin: ``True`` keeps schedulers off the layers, ``False`` releases them, ``None`` leaves.
+        only_after: only if the trial's latest command is one of these, by id; 0 is that it has
+            none. ``None`` does not ask.
 
     Raises:
         SpecError: no change asked for, or an α that a float32 cannot hold.
         ConflictError: the trial is not running.
+        PreconditionError: another command came between.
     """
     if alpha is None and pin is None:
         raise SpecError([FieldError("alpha", None, "give alpha, pin or both")])
@@ -52,6 +62,15 @@ def request_knob(
             raise ConflictError(
                 f"trial {trial.number} is {state}: alpha can be changed in a RUNNING trial only"
             )
+        if only_after is not None:
+            latest = session.scalar(
+                select(func.max(KnobRow.id)).where(KnobRow.trial_id == trial.id)
+            )
+            if (latest or 0) not in only_after:
+                raise PreconditionError(
+                    f"trial {trial.number} was given another command since; its commands are at "
+                    f"…/knobs, the latest has the id {latest}"
+                )
         knob = KnobRow(trial_id=trial.id, layers=layers, alpha=alpha, pin=pin, state="requested")
         knob.requested_at = db_now()
         session.add(knob)

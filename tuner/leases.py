@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, best_trials, events, queueing
+from alphagrad.tuner import attempts, best_trials, events, optuna_ends, queueing
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.knobs import reject_open_knobs
@@ -351,8 +351,9 @@ def end(
     trial.worker = None
     trial.lease_expires_at = None
     trial.finished_at = db_now()
-    # Without an Optuna trial there is nobody to tell.
-    trial.told = trial.optuna_trial_id is None
+    trial.told = True
+    if trial.optuna_trial_id is not None:
+        optuna_ends.write_end(session, trial)
     reject_open_knobs(session, trial)
     events.emit(
         session,

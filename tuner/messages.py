@@ -118,6 +118,30 @@ class KnobAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class HistogramQuestion:
+    """Worker to trial: count what the tanh of the layers that match a glob receives."""
+
+    id: int
+    layers: str
+    bins: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramAnswer:
+    """Trial to worker: the bins' edges and the counts of each layer, at a step; or why not.
+
+    ``zeros`` holds the entries that are exactly 0, which are in no bin.
+    """
+
+    id: int
+    step: int
+    edges: list[float]
+    counts: dict[str, list[int]]
+    zeros: dict[str, int]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Trial to worker: the end of this attempt; a FAIL not ``retryable`` would come again.
 
@@ -160,7 +184,19 @@ class Synced:
     """Worker to trial: it is; each :class:`Sync` gets one, in their order."""
 
 
+Command = KnobCommand | HistogramQuestion
+"""What waits for the trial's next optimizer step."""
 FromTrial = (
-    Report | Layers | Trace | Metrics | KnobAnswer | Finished | OutOfSpace | Lost | Saved | Sync
+    Report
+    | Layers
+    | Trace
+    | Metrics
+    | KnobAnswer
+    | HistogramAnswer
+    | Finished
+    | OutOfSpace
+    | Lost
+    | Saved
+    | Sync
 )
-ToTrial = Verdict | KnobCommand | Synced
+ToTrial = Verdict | Command | Synced

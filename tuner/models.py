@@ -92,6 +92,14 @@ class TrialRow(Base):
             postgresql_where=text("on_front"),
         ),
         Index("ix_alphagrad_trials_lease", "state", "lease_expires_at"),
+        Index(
+            "ix_alphagrad_trials_infeasible",
+            "study_id",
+            "number",
+            sqlite_where=text("feasible = 0"),
+            postgresql_where=text("NOT feasible"),
+        ),
+        Index("ix_alphagrad_trials_finished_at", "finished_at"),
     )
 
     id: Mapped[int] = mapped_column(_Id, primary_key=True)
@@ -216,6 +224,28 @@ class KnobRow(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     requested_at: Mapped[float] = mapped_column(Float(53))
     answered_at: Mapped[float | None] = mapped_column(Float(53))
+
+
+class HistogramRow(Base):
+    """A question to a running trial: what its tanh receives. States: requested, answered, refused.
+
+    It stays for a minute, so that who asks the same meanwhile gets the same answer.
+    """
+
+    __tablename__ = "alphagrad_histograms"
+    __table_args__ = (
+        Index("ix_alphagrad_histograms_trial_state", "trial_id", "state"),
+        {"sqlite_autoincrement": True},  # a worker asks a trial only what is newer
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    trial_id: Mapped[int] = mapped_column(ForeignKey("alphagrad_trials.id", ondelete="CASCADE"))
+    layers: Mapped[str] = mapped_column(Text)
+    bins: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default="requested")
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    reason: Mapped[str | None] = mapped_column(Text)
+    requested_at: Mapped[float] = mapped_column(Float(53))
 
 
 class MemberRow(Base):

@@ -27,6 +27,7 @@ from alphagrad.tuner.database import (
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
+from alphagrad.tuner.optuna_ends import CONSTRAINTS
 from alphagrad.tuner.optuna_reports import last_report, write_report
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
@@ -37,8 +38,6 @@ from alphagrad.tuner.spec import StudySpec
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-CONSTRAINTS = "constraints"
-"""Optuna's attribute of a trial for the values of its constraints, in the study's order."""
 
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.log_format import configure_logging
 from alphagrad.tuner.ray_cluster import OUR_SECRETS, driver_environment, environment
 from alphagrad.tuner.settings import TunerSettings
 
@@ -110,7 +111,7 @@ def drive(settings: TunerSettings, study: str | None, parent: Connection, level:
         level: what is logged.
     """
     os.setsid()  # Ctrl-C is the parent's to handle
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     from alphagrad.tuner.ray_executor import RayExecutor

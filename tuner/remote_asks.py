@@ -1,53 +1,169 @@
-"""Whose turn it is to ask: parameters are drawn for one client at a time."""
+"""Asking for a trial of engine ``remote``: the client's own again, or the study's next."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
-from alphagrad.tuner.database import Database
+from alphagrad.tuner import leases, queueing, results, study_store
+from alphagrad.tuner.asking import Asking
+from alphagrad.tuner.attempts import Stored, stored
+from alphagrad.tuner.database import Database, db_now, is_outage
+from alphagrad.tuner.errors import ConflictError, StaleFenceError
+from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TrialRow
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.remote_turns import AskTurns
+from alphagrad.tuner.spec import StudySpec
 
-TURN_SECONDS = 1.0
-"""A client waits so long for its turn before it is told to ask again."""
-_LOCKS = 0x616C << 48
-"""The advisory locks on a PostgreSQL database, one a trial; "al", and the trial's row id."""
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+"""When to ask again: soon while trials run elsewhere, later while the study is paused or over."""
 
 
-class AskTurns:
-    """Keeps two requests from drawing the parameters of one trial.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The answer to a client that asked for a trial.
 
-    In this process one request draws at a time: a sampler is Python, so two would not be faster,
-    and those that wait keep no thread from the heartbeats for long. On PostgreSQL, where several
-    servers may be at work, a trial is locked against the others.
-
-    Args:
-        database: the database.
+    Attributes:
+        claim: the trial, or ``None`` if there is none now.
+        stored: what the attempt has stored so far, if it goes on.
+        study_state: the study's state.
+        retry_after: in so many seconds it is worth asking again.
     """
 
-    def __init__(self, database: Database) -> None:
+    claim: leases.Claim | None
+    stored: Stored
+    study_state: str
+    retry_after: float = 0.0
+
+
+class RemoteAsks:
+    """Gives trials to clients.
+
+    Args:
+        database: a migrated database.
+        optuna_storage: Optuna's tables in the same database.
+        lease_seconds: how long a client may be silent until its trial is given to another.
+    """
+
+    def __init__(
+        self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
+    ) -> None:
         self._database = database
-        self._lock = threading.Lock()
+        self._lease = lease_seconds
+        self._asking = Asking(database, optuna_storage)
+        self._turns = AskTurns(database)
 
-    @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Wait for the turn in this process; says whether it came in time."""
-        has_turn = self._lock.acquire(timeout=TURN_SECONDS)
+    def ask(self, study: str, *, client: str) -> Asked:
+        """Give a client a trial.
+
+        Args:
+            study: the study's name.
+            client: the client's name, unique among all clients of the study.
+
+        Raises:
+            StudyNotFoundError: no study has this name.
+            ConflictError: its engine is another.
+        """
+        with self._turns.turn() as has_turn:
+            if not has_turn:
+                return self._nothing(study)
+            claimed, is_new = self._claim(study, worker=f"client:{client}")
+            if claimed is None or not self._draw(claimed, is_new=is_new):
+                return self._nothing(study)
+        with self._database.read() as session:
+            so_far = stored(session, claimed.trial)
+        return Asked(claim=claimed, stored=so_far, study_state=claimed.study.state)
+
+    def _claim(self, study: str, *, worker: str) -> tuple[leases.Claim | None, bool]:
+        """Find the worker's trial, or claim one; says whether it is a new claim."""
+
+        def attempt(session: Session) -> tuple[leases.Claim | None, bool]:
+            # Locked, so that a request that comes twice at once claims one trial.
+            row = study_store.by_name(session, study, lock=True)
+            must_be_remote(row)
+            pending = session.scalar(
+                select(TrialRow)
+                .where(
+                    TrialRow.study_id == row.id,
+                    TrialRow.state == "RUNNING",
+                    TrialRow.worker == worker,
+                )
+                .order_by(TrialRow.id)
+                .limit(1)
+                .with_for_update()
+            )
+            if pending is not None and row.state != "CANCELLED":
+                pending.lease_expires_at = session.scalar(select(db_now() + self._lease))
+                return leases.Claim(trial=pending, study=row), False
+            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            if trial is None:
+                return None, False
+            claimed = leases.take(session, row, trial, worker=worker, lease_seconds=self._lease)
+            return claimed, True
+
+        return self._database.retry(attempt)
+
+    def _draw(self, claimed: leases.Claim, *, is_new: bool) -> bool:
+        """Draw the trial's parameters if it has none; says whether it can run."""
+        trial, spec = claimed.trial, StudySpec.model_validate(claimed.study.spec)
         try:
-            yield has_turn
-        finally:
-            if has_turn:
-                self._lock.release()
+            with self._turns.alone(trial.id):
+                with self._database.read() as session:
+                    now = session.get_one(TrialRow, trial.id)
+                    if now.fence == trial.fence:  # another server may have drawn them meanwhile
+                        for name in ("number", "optuna_trial_id", "seed", "params"):
+                            setattr(trial, name, getattr(now, name))
+                if trial.number is None or trial.optuna_trial_id is None:
+                    resumed = trial.attempt > 1 or not is_new
+                    self._asking.ask(claimed, spec, resumed=resumed)
+        except StaleFenceError as error:
+            logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
+            return False
+        except Exception as error:
+            if isinstance(error, DBAPIError) and is_outage(error):
+                raise  # the client asks again, and gets the same trial
+            logger.error("%s: slot %d", claimed.study.name, trial.slot, exc_info=error)
+            self._fail(claimed, error, spec)  # a sampler that cannot work
+            return False
+        return True
 
-    @contextmanager
-    def alone(self, trial_id: int) -> Iterator[None]:
-        """Keep the other servers from a trial; to be used in one's turn."""
-        if self._database.is_sqlite:  # one server has it for itself
-            yield
-            return
-        with self._database.engine.begin() as connection:
-            lock = text("SELECT pg_advisory_xact_lock(:key)")
-            connection.execute(lock, {"key": _LOCKS + trial_id})
-            yield
+    def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:
+        with suppress(StaleFenceError):
+            results.finish(
+                self._database,
+                trial_id=claimed.trial.id,
+                fence=claimed.fence,
+                state="FAIL",
+                error=f"{type(error).__name__}: {error}",
+                retries=spec.retries,
+                retry_delay=spec.retry_delay,
+            )
+
+    def _nothing(self, study: str) -> Asked:
+        with self._database.read() as session:
+            row = study_store.by_name(session, study)
+            must_be_remote(row)
+        pause = RETRY_SECONDS if row.state in CLAIMABLE_STUDY else IDLE_SECONDS
+        return Asked(claim=None, stored=Stored(), study_state=row.state, retry_after=pause)
+
+
+def must_be_remote(study: StudyRow) -> None:
+    """Make sure that a study's trials are run by clients.
+
+    Raises:
+        ConflictError: workers run them.
+    """
+    engine = study.spec.get("engine", "optuna")
+    if engine != "remote":
+        raise ConflictError(
+            f"study {study.name!r} has engine {engine!r}: workers run its trials; only with engine "
+            "'remote' can they be asked for"
+        )

@@ -8,55 +8,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import knobs, leases, queueing, results, study_store
-from alphagrad.tuner.asking import Asking
-from alphagrad.tuner.attempts import Stored, stored
+from alphagrad.tuner import knobs, leases, results, study_store
 from alphagrad.tuner.database import Database, db_now, is_outage
-from alphagrad.tuner.errors import (
-    ConflictError,
-    FieldError,
-    SpecError,
-    StaleFenceError,
-    TrialNotFoundError,
-)
+from alphagrad.tuner.errors import FieldError, SpecError, StaleFenceError, TrialNotFoundError
 from alphagrad.tuner.messages import Finished, KnobCommand
-from alphagrad.tuner.models import CLAIMABLE_STUDY, AttemptRow, StudyRow, TrialRow
+from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import with_constraints
-from alphagrad.tuner.remote_asks import AskTurns
+from alphagrad.tuner.remote_asks import Asked, RemoteAsks, must_be_remote
+from alphagrad.tuner.remote_news import RemoteNews
 from alphagrad.tuner.remote_reports import Said, write_down
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.telling import tell_optuna
 
 logger = logging.getLogger(__name__)
-
-RETRY_SECONDS = 1.0
-IDLE_SECONDS = 5.0
-"""When to ask again: soon while trials run elsewhere, later while the study is paused or over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The answer to a client that asked for a trial.
-
-    Attributes:
-        claim: the trial, or ``None`` if there is none now.
-        stored: what the attempt has stored so far, if it goes on.
-        study_state: the study's state.
-        retry_after: in so many seconds it is worth asking again.
-    """
-
-    claim: leases.Claim | None
-    stored: Stored
-    study_state: str
-    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +61,8 @@ class RemoteTrials:
         self.lease_seconds = lease_seconds
         self._database = database
         self._optuna = optuna_storage
-        self._asking = Asking(database, optuna_storage)
-        self._turns = AskTurns(database)
+        self._news = RemoteNews(database)
+        self._asks = RemoteAsks(database, optuna_storage, lease_seconds=lease_seconds)
 
     def ask(self, study: str, *, client: str) -> Asked:
         """Give a client a trial: the one that it has already, or the study's next.
@@ -104,15 +75,7 @@ class RemoteTrials:
             StudyNotFoundError: no study has this name.
             ConflictError: its engine is another.
         """
-        with self._turns.turn() as has_turn:
-            if not has_turn:
-                return self._nothing(study)
-            claimed, is_new = self._claim(study, worker=f"client:{client}")
-            if claimed is None or not self._draw(claimed, resumed=not is_new):
-                return self._nothing(study)
-        with self._database.read() as session:
-            so_far = stored(session, claimed.trial)
-        return Asked(claim=claimed, stored=so_far, study_state=claimed.study.state)
+        return self._asks.ask(study, client=client)
 
     def heartbeat(self, study: str, number: int, *, fence: int) -> Standing:
         """Renew a trial's lease.
@@ -123,7 +86,9 @@ class RemoteTrials:
             ConflictError: the study's engine is another.
             StaleFenceError: the lease was lost, or the study was cancelled.
         """
-        return self._standing(self._renew(study, number, fence))
+        claimed = self._renew(study, number, fence)
+        self._news.heard(claimed)
+        return self._standing(claimed)
 
     def report(self, study: str, number: int, *, fence: int, said: Said) -> Standing:
         """Write down what a trial says, judge it, and renew its lease; safe to do twice.
@@ -138,6 +103,7 @@ class RemoteTrials:
         """
         claimed = self._renew(study, number, fence)
         write_down(self._database, self._optuna, claimed, said)
+        self._news.heard(claimed, said)
         return self._standing(claimed)
 
     def tell(
@@ -181,75 +147,14 @@ class RemoteTrials:
         except StaleFenceError:
             if not self._has_ended(claimed.trial.id, fence, completed.state):
                 raise
+        self._news.over(claimed.trial.id, fence)
         try:
             # The sampler should know of it when the next trial is asked for.
-            tell_optuna(self._database, self._optuna, study_id=claimed.study.id)
+            tell_optuna(self._database, self._optuna, studies=[claimed.study.id])
         except DBAPIError as error:
             if not is_outage(error):
                 raise
         return study_store.get_trial(self._database, study, number)
-
-    def _claim(self, study: str, *, worker: str) -> tuple[leases.Claim | None, bool]:
-        """Find the worker's trial, or claim one; says whether it is a new claim."""
-
-        def attempt(session: Session) -> tuple[leases.Claim | None, bool]:
-            row = study_store.by_name(session, study, lock=True)
-            _must_be_remote(row)
-            pending = session.scalar(
-                select(TrialRow)
-                .where(
-                    TrialRow.study_id == row.id,
-                    TrialRow.state == "RUNNING",
-                    TrialRow.worker == worker,
-                )
-                .order_by(TrialRow.id)
-                .limit(1)
-                .with_for_update()
-            )
-            if pending is not None and row.state != "CANCELLED":
-                pending.lease_expires_at = session.scalar(select(db_now() + self.lease_seconds))
-                return leases.Claim(trial=pending, study=row), False
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
-            if trial is None:
-                return None, False
-            claimed = leases.take(
-                session, row, trial, worker=worker, lease_seconds=self.lease_seconds
-            )
-            return claimed, True
-
-        return self._database.retry(attempt)
-
-    def _draw(self, claimed: leases.Claim, *, resumed: bool) -> bool:
-        """Draw the trial's parameters if it has none; says whether it can run."""
-        trial, spec = claimed.trial, StudySpec.model_validate(claimed.study.spec)
-        try:
-            with self._turns.alone(trial.id):
-                with self._database.read() as session:
-                    now = session.get_one(TrialRow, trial.id)
-                    if now.fence == trial.fence:  # another server may have drawn them meanwhile
-                        for name in ("number", "optuna_trial_id", "seed", "params"):
-                            setattr(trial, name, getattr(now, name))
-                if trial.number is None or trial.optuna_trial_id is None:
-                    again = resumed or trial.attempt > 1
-                    self._asking.ask(claimed, spec, resumed=again)
-        except StaleFenceError as error:
-            logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
-            return False
-        except Exception as error:
-            if isinstance(error, DBAPIError) and is_outage(error):
-                raise  # the client asks again, and gets the same trial
-            logger.error("%s: slot %d", claimed.study.name, trial.slot, exc_info=error)
-            shown = f"{type(error).__name__}: {error}"  # a sampler that cannot work
-            with suppress(StaleFenceError):
-                self._finish(claimed, claimed.fence, Finished(state="FAIL", error=shown), spec)
-            return False
-        return True
-
-    def _nothing(self, study: str) -> Asked:
-        with self._database.read() as session:
-            state = study_store.by_name(session, study).state
-        pause = RETRY_SECONDS if state in CLAIMABLE_STUDY else IDLE_SECONDS
-        return Asked(claim=None, stored=Stored(), study_state=state, retry_after=pause)
 
     def _renew(self, study: str, number: int, fence: int) -> leases.Claim:
         def attempt(session: Session) -> leases.Claim:
@@ -308,22 +213,13 @@ class RemoteTrials:
 
 def _find(session: Session, study: str, number: int) -> leases.Claim:
     row = study_store.by_name(session, study)
-    _must_be_remote(row)
+    must_be_remote(row)
     trial = session.scalar(
         select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number == number)
     )
     if trial is None:
         raise TrialNotFoundError(study, number)
     return leases.Claim(trial=trial, study=row)
-
-
-def _must_be_remote(study: StudyRow) -> None:
-    engine = study.spec.get("engine", "optuna")
-    if engine != "remote":
-        raise ConflictError(
-            f"study {study.name!r} has engine {engine!r}: workers run its trials; only with engine "
-            "'remote' can they be asked for"
-        )
 
 
 def _must_go_on(study: StudyRow) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
@@ -94,8 +94,8 @@ def finish(
     return database.retry(attempt)
 
 
-def untold(database: Database, *, study_id: int | None = None) -> list[leases.Claim]:
-    """Finished trials that Optuna has not been told of yet, of all studies or of one."""
+def untold(database: Database, *, studies: Collection[int] | None = None) -> list[leases.Claim]:
+    """Finished trials that Optuna has not been told of yet, of all studies or of some."""
     with database.read() as session:
         query = (
             select(TrialRow, StudyRow)
@@ -105,8 +105,8 @@ def untold(database: Database, *, study_id: int | None = None) -> list[leases.Cl
             .where(TrialRow.told.is_(False), TrialRow.state.not_in(UNFINISHED))
             .order_by(TrialRow.study_id, TrialRow.id)
         )
-        if study_id is not None:
-            query = query.where(TrialRow.study_id == study_id)
+        if studies is not None:
+            query = query.where(TrialRow.study_id.in_(studies))
         return [leases.Claim(trial=trial, study=study) for trial, study in session.execute(query)]
 
 

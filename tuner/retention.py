@@ -13,8 +13,10 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import events
+from alphagrad.tuner.access_models import AuditRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
+from alphagrad.tuner.idempotency import forget_old
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import TRIALS
 from alphagrad.tuner.settings import TunerSettings
@@ -26,12 +28,16 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How much was removed: folders of checkpoints, bytes in them, folders of logs, and rows."""
+    """How much was removed: folders of checkpoints, bytes in them, folders of logs, and rows.
+
+    ``audit`` is rows of the audit log, which ``rows`` leaves out.
+    """
 
     checkpoints: int
     bytes: int
     logs: int
     rows: int
+    audit: int = 0
 
 
 def delete_study(database: Database, settings: TunerSettings, name: str) -> None:
@@ -76,7 +82,8 @@ def prune(
 ) -> Pruned:
     """Remove what nobody needs: checkpoints of finished trials, files of studies that are gone.
 
-    Events go too when they are older than ``events.EVENT_DAYS``.
+    Events go too when they are older than ``events.EVENT_DAYS``, and of the audit log what is
+    older than ``settings.audit_days``.
 
     Args:
         database: the database.
@@ -87,6 +94,7 @@ def prune(
     Returns:
         How much was removed.
     """
+    forget_old(database)
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
     rows = events.trim(database, older_than_days=events.EVENT_DAYS)
@@ -96,7 +104,8 @@ def prune(
             folder = settings.log_path(study.name, 0).parent
             logs += folder.is_dir()
             shutil.rmtree(folder, ignore_errors=True)
-    return Pruned(checkpoints=checkpoints, bytes=freed, logs=logs, rows=rows)
+    audit = _prune_audit(database, settings.audit_days)
+    return Pruned(checkpoints=checkpoints, bytes=freed, logs=logs, rows=rows, audit=audit)
 
 
 def _delete_trials(session: Session, study: StudyRow) -> bool:
@@ -162,6 +171,17 @@ def _prune_checkpoints(database: Database, settings: TunerSettings) -> tuple[int
         if not needed:
             shutil.rmtree(of_study, ignore_errors=True)
     return folders, freed
+
+
+def _prune_audit(database: Database, days: float) -> int:
+    rows = 0
+    while True:
+        with database.write() as session:
+            old = select(AuditRow.id).where(AuditRow.at < db_now() - days * 86_400)
+            some = _some(session, old.order_by(AuditRow.id))
+            rows += _delete_rows(session, AuditRow, AuditRow.id.in_(some))
+        if len(some) < CHUNK:
+            return rows
 
 
 def _prune_logs(database: Database, settings: TunerSettings) -> int:

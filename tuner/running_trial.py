@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import Study
 
-from alphagrad.tuner import exploits, knobs, leases, metrics, results, traces
+from alphagrad.tuner import exploits, histograms, knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.executor import Line, RunningProcess
 from alphagrad.tuner.messages import (
     Finished,
     FromTrial,
+    HistogramAnswer,
+    HistogramQuestion,
     KnobAnswer,
     KnobCommand,
     Layers,
@@ -79,6 +81,11 @@ class RunningTrial:
         self.fence = claimed.fence
         self.study_id = claimed.study.id
         self.title = f"{request.study}/{request.number}"
+        self.ids = {
+            "study": request.study,
+            "trial": request.number,
+            "attempt": request.attempt,
+        }
         self._database = database
         self._optuna = optuna_storage
         self.allotment = Allotment(request.cpu, request.gpus)
@@ -94,7 +101,7 @@ class RunningTrial:
         self._last_step: int | None = None
         self.progress = Progress()
         self._checkpoints = Path(request.checkpoint_dir)
-        self._last_knob = 0
+        self._last_knob = self._last_question = 0
         self._unhandled: FromTrial | None = None
         self._started_at = time.monotonic()
         self.process, self.line = process, line
@@ -155,6 +162,12 @@ class RunningTrial:
         self._last_knob = command.id
         self._send(command)
 
+    def ask(self, question: HistogramQuestion) -> None:
+        """Send a question; one that was sent already is not sent again."""
+        if question.id > self._last_question:
+            self._last_question = question.id
+            self._send(question)
+
     @property
     def last_knob(self) -> int:
         """The id of the last command delivered."""
@@ -193,6 +206,8 @@ class RunningTrial:
                 self.progress.recorded(message)
             case KnobAnswer():
                 knobs.record_answer(self._database, message, trial_id=self.id, fence=self.fence)
+            case HistogramAnswer():
+                histograms.record_answer(self._database, message, trial_id=self.id)
             case Sync():
                 # A checkpoint of an attempt that has lost its lease could be ahead of the reports.
                 leases.check(self._database, trial_id=self.id, fence=self.fence)

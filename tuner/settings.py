@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +32,8 @@ class TunerSettings(BaseSettings):
     """How many GPUs a worker gives to trials that ask for them; by default those it sees."""
     lease_seconds: Annotated[float, Field(ge=1)] = 15.0
     """After so long without a sign of its worker, a trial is taken over."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the lines on standard error: text, or JSON with the ids of what they are about."""
     ray_address: str | None = None
     """``HOST:PORT`` of a Ray cluster that this machine is part of, or ``auto``; by default engine
     ``ray`` starts Ray on this machine, for this machine alone."""

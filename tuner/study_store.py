@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -170,7 +170,6 @@ def list_trials(
     *,
     after: int = -1,
     limit: int = 100,
-    state: str | None = None,
 ) -> list[TrialRow]:
     """A study's trials by number; a slot whose trial has no number yet is left out.
 
@@ -179,7 +178,6 @@ def list_trials(
         study: the study's name.
         after: start behind the trial of this number.
         limit: at most so many.
-        state: only trials in this state.
 
     Raises:
         StudyNotFoundError: no study has this name.
@@ -187,8 +185,6 @@ def list_trials(
     with database.read() as session:
         row = by_name(session, study)
         query = select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number > after)
-        if state is not None:
-            query = query.where(TrialRow.state == state)
         return list(session.scalars(query.order_by(TrialRow.number).limit(limit)))
 
 
@@ -219,7 +215,7 @@ def list_best(database: Database, study: str, *, most: int) -> list[TrialRow]:
         return best_trials(session, by_name(session, study), most=most)
 
 
-def settle(database: Database, *, study_id: int | None = None) -> list[StudyStatus]:
+def settle(database: Database, *, studies: Collection[int] | None = None) -> list[StudyStatus]:
     """End the studies that have nothing left to run, and stop those out of time.
 
     A study ends when all its trials are finished and Optuna knows of each: COMPLETED if one
@@ -227,7 +223,7 @@ def settle(database: Database, *, study_id: int | None = None) -> list[StudyStat
 
     Args:
         database: the database.
-        study_id: look at this study alone.
+        studies: look at the studies with these row ids alone.
 
     Returns:
         The studies that ended now.
@@ -235,8 +231,8 @@ def settle(database: Database, *, study_id: int | None = None) -> list[StudyStat
     # Without a lock first: a transaction that locks waits for the disk, and mostly nothing is due.
     with database.read() as session:
         query = select(StudyRow.id).where(_is_due())
-        if study_id is not None:
-            query = query.where(StudyRow.id == study_id)
+        if studies is not None:
+            query = query.where(StudyRow.id.in_(studies))
         due = session.scalars(query).all()
     if not due:
         return []

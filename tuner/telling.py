@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from alphagrad.tuner import results, study_store
 from alphagrad.tuner.database import Database
@@ -13,16 +14,18 @@ logger = logging.getLogger(__name__)
 
 
 def tell_optuna(
-    database: Database, optuna_storage: OptunaStorage, *, study_id: int | None = None
+    database: Database, optuna_storage: OptunaStorage, *, studies: Collection[int] | None = None
 ) -> None:
-    """Tell Optuna of the trials that ended, and note that it knows; safe to do twice at once.
+    """Tell Optuna of trials that an earlier version ended and told nobody of; safe to do twice.
+
+    Since then a trial ends in its tables and in ours at once.
 
     Args:
         database: the database.
         optuna_storage: Optuna's tables in it.
-        study_id: tell of this study's trials alone.
+        studies: tell of the trials of these studies alone, given by row id.
     """
-    for claimed in results.untold(database, study_id=study_id):
+    for claimed in results.untold(database, studies=studies):
         trial = claimed.trial
         assert trial.number is not None
         spec = StudySpec.model_validate(claimed.study.spec)
@@ -38,15 +41,15 @@ def tell_optuna(
 
 
 def end_studies(
-    database: Database, optuna_storage: OptunaStorage, *, study_id: int | None = None
+    database: Database, optuna_storage: OptunaStorage, *, studies: Collection[int] | None = None
 ) -> None:
     """End the studies that have nothing left to run, and stop those out of time.
 
     Args:
         database: the database.
         optuna_storage: Optuna's tables in it.
-        study_id: look at this study alone.
+        studies: look at these studies alone, given by row id.
     """
-    for status in study_store.settle(database, study_id=study_id):
+    for status in study_store.settle(database, studies=studies):
         optuna_storage.fail_orphans(status.spec)
         logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alphagrad.tuner.channel import Channel
-from alphagrad.tuner.messages import KnobAnswer, KnobCommand, Layers, Trace
+from alphagrad.tuner.messages import (
+    Command,
+    HistogramQuestion,
+    KnobAnswer,
+    KnobCommand,
+    Layers,
+    Trace,
+)
+from alphagrad.tuner.watch_histograms import Answering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +49,7 @@ class Watcher:
         self._samples: list[tuple[int, Tensor, Tensor]] = []
         self._sent = 0
         self._flushed_at = time.monotonic()
+        self._answering: list[Answering] = []
 
     def add(self, optimizer: Optimizer, *, step: Callable[[], int] | None) -> None:
         """Hook one more optimizer.
@@ -70,8 +79,11 @@ class Watcher:
     def close(self) -> None:
         """Send the samples still held, and reject the commands that came too late."""
         self.flush()
+        ended = "the trial has ended"
+        for answering in self._answering:
+            self._channel.send(answering.refusal(ended))
         while self._channel.commands:
-            self._answer(self._channel.commands.popleft(), reason="the trial has ended")
+            self._refuse(self._channel.commands.popleft(), ended)
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         paced = bool(self._optimizers) and optimizer is self._optimizers[0]
@@ -79,7 +91,13 @@ class Watcher:
             self._steps_taken += 1
         applied = False
         while self._channel.commands:
-            applied |= self._obey(self._channel.commands.popleft())
+            command = self._channel.commands.popleft()
+            if isinstance(command, HistogramQuestion):
+                self._answering.append(Answering(command, self._optimizers))
+            else:
+                applied |= self._obey(command)
+        if self._answering:
+            self._look(optimizer)
         if paced and (applied or self._steps_taken >= self._next_sample):
             # A copy of α now: a scheduler may move it before the step's saturation is read.
             self._alpha = _joined([o.packed_alpha() for o in self._optimizers])
@@ -136,6 +154,19 @@ class Watcher:
         # The trace shows the change at once.
         self._flushed_at = 0.0
         return True
+
+    def _look(self, optimizer: Optimizer) -> None:
+        """Count the gradients of the optimizer that is about to step, for those who asked."""
+        for answering in list(self._answering):
+            if (answer := answering.look(optimizer, step=self._step())) is not None:
+                self._answering.remove(answering)
+                self._channel.send(answer)
+
+    def _refuse(self, command: Command, reason: str) -> None:
+        if isinstance(command, HistogramQuestion):
+            self._channel.send(Answering(command, []).refusal(reason))
+        else:
+            self._answer(command, reason=reason)
 
     def _answer(self, command: KnobCommand, *, reason: str | None = None) -> None:
         self._channel.send(

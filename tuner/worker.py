@@ -14,11 +14,12 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import events, knobs, leases, progress, study_store
+from alphagrad.tuner import events, histograms, knobs, leases, progress, study_store, workers
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.executor import Executor, RunningProcess
+from alphagrad.tuner.log_format import about
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.ray_driver import RayDriver
 from alphagrad.tuner.resources import Room, gpu_names
@@ -83,7 +84,7 @@ class Worker:
         self._killed: list[RunningProcess] = []
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
-        self._next_poll = self._next_housekeeping = self._next_trim = 0.0
+        self._next_poll = self._next_housekeeping = self._next_trim = self._next_sign = 0.0
 
     def stop(self) -> None:
         """Make :meth:`run` return soon; safe to call from a signal handler or another thread."""
@@ -121,6 +122,8 @@ class Worker:
             self._stop.set()
             heart.join()
             self._give_all_back()
+            with suppress(DBAPIError):
+                workers.forget(self._database, self.name)
             if self._driver is not None:
                 self._driver.stop()
             self._executor.close()
@@ -134,11 +137,14 @@ class Worker:
                 self._executor.prepare()
             signs = {sign for running in self._running.values() for sign in running.signs}
             wait(list(signs), timeout=POLL_SECONDS)
-        ended = [self._attend(running) for running in list(self._running.values())]
+        ended = []
+        for running in list(self._running.values()):
+            with about(**running.ids):
+                ended.append(self._attend(running))
         now = time.monotonic()
         if self._running and now >= self._next_poll:
             self._next_poll = now + POLL_SECONDS
-            self._deliver_knobs()
+            self._deliver()
             self._announce_progress(now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_SECONDS
@@ -181,11 +187,13 @@ class Worker:
             self._killed[0].join()
             del self._killed[0]
 
-    def _deliver_knobs(self) -> None:
+    def _deliver(self) -> None:
         by_id = {running.id: running for running in self._running.values()}
         for trial_id, command in knobs.open_commands(self._database, by_id):
             if command.id > by_id[trial_id].last_knob:
                 by_id[trial_id].deliver(command)
+        for trial_id, question in histograms.open_questions(self._database, by_id):
+            by_id[trial_id].ask(question)
 
     def _announce_progress(self, now: float) -> None:
         due = [running for running in self._running.values() if running.progress.is_due(now)]
@@ -202,13 +210,27 @@ class Worker:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             events.trim(self._database)
         self._end_cancelled()
+        tell_optuna(self._database, self._optuna)
         self._go_on()
         if self._driver is not None:
             self._driver.tend(self._starter.has_work_for)
+        if time.monotonic() >= self._next_sign:
+            self._next_sign = time.monotonic() + self._settings.lease_seconds / 3
+            self._be_seen()
+
+    def _be_seen(self) -> None:
+        room = self._room()
+        workers.see(
+            self._database,
+            name=self.name,
+            engine=self._executor.engine,
+            slots=(room.cpu, room.cpu - room.free_cpu),
+            gpus=(len(room.gpus), len(room.used_gpus)),
+            lease_seconds=self._settings.lease_seconds,
+        )
 
     def _go_on(self) -> None:
-        """Tell Optuna what has ended, end studies, and fill the free slots."""
-        tell_optuna(self._database, self._optuna)
+        """End studies, and fill the free slots."""
         end_studies(self._database, self._optuna)
         while (room := self._room()).free_cpu > 0 and not self._stop.is_set():
             try:
@@ -222,7 +244,6 @@ class Worker:
         if self._study is not None and not self._running:
             status = study_store.get_study(self._database, self._study)
             if status.ended:
-                tell_optuna(self._database, self._optuna)
                 self._stop.set()
 
     @property
@@ -242,10 +263,11 @@ class Worker:
         for running in list(self._running.values()):
             if states[running.study_id] == "CANCELLED":
                 self._forget(running)
-                try:
-                    running.fail("the study was cancelled")
-                except StaleFenceError as error:
-                    logger.info("%s: %s", running.title, error)
+                with about(**running.ids):
+                    try:
+                        running.fail("the study was cancelled")
+                    except StaleFenceError as error:
+                        logger.info("%s: %s", running.title, error)
 
     def _beat(self) -> None:
         """Renew our leases, and free the trials of workers that did not renew theirs.

@@ -156,6 +156,49 @@ def test_all_commands_are_listed(service: httpx.Client, trial: str, wait_for: Wa
     assert all(knob["step"] > 200 for knob in knobs if knob["state"] == "applied")
 
 
+def test_a_running_trial_says_what_its_tanh_receives(service: httpx.Client, trial: str) -> None:
+    started = time.monotonic()
+    answer = service.get(f"{trial}/alpha/histogram", params={"layers": "q.hid*", "bins": 12})
+    assert time.monotonic() - started < 1.5
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert set(found["counts"]) == set(LAYERS[:4])
+    assert len(found["edges"]) == 13
+    # CartPole's network: 4 inputs, 120 and 84 hidden units.
+    sizes = [120 * 4, 120, 84 * 120, 84]
+    for layer, size in zip(LAYERS, sizes, strict=False):
+        assert len(found["counts"][layer]) == 12
+        assert sum(found["counts"][layer]) + found["zeros"][layer] == size
+    assert found["step"] > 200
+    refused = service.get(f"{trial}/alpha/histogram", params={"layers": "actor.*"})
+    assert refused.status_code == 409
+    assert "q.hidden1.weight" in refused.json()["detail"]
+
+
+def test_of_two_turns_that_saw_the_same_the_second_is_refused(
+    service: httpx.Client, trial: str
+) -> None:
+    tag = service.get(f"{trial}/knobs").headers["etag"]
+    body = {"alpha": 20.0, "layers": "q.output.*"}
+    first = service.patch(f"{trial}/alpha", json=body, headers={"If-Match": tag})
+    assert first.status_code == 202
+    second = service.patch(f"{trial}/alpha", json=body, headers={"If-Match": tag})
+    assert second.status_code == 412
+    assert second.json()["type"] == "urn:alphagrad:problem:precondition-failed"
+    newer = first.headers["etag"]
+    assert newer == service.get(f"{trial}/knobs").headers["etag"] != tag
+    for others in ("", '"x", '):
+        headers = {"If-Match": f"{others}{newer}"}
+        answer = service.patch(f"{trial}/alpha", json=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        newer = answer.headers["etag"]
+    for wrong in (f"W/{newer}", '"knob-x"', ""):
+        answer = service.patch(f"{trial}/alpha", json=body, headers={"If-Match": wrong})
+        assert answer.status_code == 412
+    anyway = service.patch(f"{trial}/alpha", json=body, headers={"If-Match": "*"})
+    assert anyway.status_code == 202
+
+
 def test_a_value_that_the_optimizer_cannot_hold_does_not_end_the_trial(
     service: httpx.Client, trial: str, wait_for: Wait
 ) -> None:

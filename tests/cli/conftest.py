@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.here import run_here
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+ALONE = ("run", "serve", "worker")
 
 TINY = """
 name = "tiny"
@@ -34,9 +38,14 @@ def wide_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def alphagrad() -> Command:
-    """Runs ``alphagrad …`` and gives what it printed and its exit code."""
+    """Runs ``alphagrad …`` and gives what it printed and its exit code.
+
+    In this process, which saves the imports, but for the commands that start other processes.
+    """
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        if arguments[0] not in ALONE:
+            return run_here(list(arguments), environment)
         return subprocess.run(
             [sys.executable, "-m", "alphagrad", *arguments],
             env=os.environ | environment,

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from alphagrad.optim import AlphaGrad
 from alphagrad.scheduler import AlphaTraceWriter, CsvTrace
 from alphagrad.tuner import Trial
-from alphagrad.tuner.messages import FromTrial, KnobCommand, Layers, Trace
+from alphagrad.tuner.messages import Command, FromTrial, Layers, Trace
 from tests.scheduler.checks import assert_complete, feedback, read_trace
 
 NAMES = ["0.weight", "0.bias", "1.weight", "1.bias"]
@@ -192,7 +192,7 @@ def test_tensorboard_gets_scalars_without_nan(tmp_path: Path) -> None:
 
 class RecordingChannel:
     def __init__(self) -> None:
-        self.commands: deque[KnobCommand] = deque()
+        self.commands: deque[Command] = deque()
         self.sent: list[FromTrial] = []
 
     def send(self, message: FromTrial) -> None:

@@ -11,7 +11,7 @@ import torch
 from alphagrad.tuner import Trial
 from alphagrad.tuner.channel import Channel
 from alphagrad.tuner.checkpoints import CheckpointStore
-from alphagrad.tuner.messages import FromTrial, KnobCommand, Metrics, Report
+from alphagrad.tuner.messages import Command, FromTrial, Metrics, Report
 from alphagrad.tuner.registry import get_task
 
 
@@ -25,7 +25,7 @@ class Line:
 
     stop_at: int | None = None
     prune_at: int | None = None
-    commands: deque[KnobCommand] = field(default_factory=deque)
+    commands: deque[Command] = field(default_factory=deque)
     reports: dict[int, float] = field(default_factory=dict)
     metrics: dict[tuple[str, int], float] = field(default_factory=dict)
 

@@ -10,7 +10,15 @@ import pytest
 
 from alphagrad.tuner import TrialPruned
 from alphagrad.tuner.checkpoints import CheckpointStore
-from alphagrad.tuner.messages import FromTrial, KnobAnswer, KnobCommand, Layers, Report, Trace
+from alphagrad.tuner.messages import (
+    Command,
+    FromTrial,
+    KnobAnswer,
+    KnobCommand,
+    Layers,
+    Report,
+    Trace,
+)
 from tests.studies.interrupted import StoppedError, assert_identical, run
 
 # The episodes end, the ring of the buffer closes and checkpoints are taken within these steps.
@@ -53,7 +61,7 @@ class RecordingChannel:
     command: KnobCommand = field(
         default_factory=lambda: KnobCommand(id=1, layers="*hidden1.*", alpha=7.0, pin=None)
     )
-    commands: deque[KnobCommand] = field(default_factory=deque)
+    commands: deque[Command] = field(default_factory=deque)
     sent: list[FromTrial] = field(default_factory=list)
 
     def send(self, message: FromTrial) -> None:

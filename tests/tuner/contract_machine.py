@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy import select, text
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import leases
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
-from alphagrad.tuner.spec import parse_spec
 from alphagrad.tuner.study_store import settle
 from tests.tuner.contract_base import WORKERS
 from tests.tuner.contract_model import STEPS_ON, Slot, Study
@@ -46,22 +45,6 @@ class Contract(Users, Workers):
     @rule()
     def reap(self) -> None:
         assert leases.reap(self.database) == self.model.reap()
-
-    @rule(recorded=st.booleans())
-    def tell(self, recorded: bool) -> None:
-        untold = results.untold(self.database)
-        expected = [s for s in self.slots() if s.state in ("COMPLETE", "PRUNED", "FAIL")]
-        assert len(untold) == sum(not slot.told for slot in expected)
-        for claim in untold:
-            trial = claim.trial
-            assert trial.number is not None
-            spec = parse_spec(claim.study.spec)
-            self.optuna.tell(spec, number=trial.number, state=trial.state, value=trial.value)
-            if recorded:  # else the worker dies in between
-                results.record_told(self.database, trial.id)
-        if recorded:
-            for slot in expected:
-                slot.told = True
 
     @rule()
     def settle(self) -> None:
@@ -120,7 +103,6 @@ class Contract(Users, Workers):
                 break
             self.ask(0, dies=False)
             self.finish(0, "COMPLETE", 1.0, retryable=True, answer_lost=False)
-        self.tell(recorded=True)
         self.settle()
         self.tables_are_as_the_model_says()
         for study in self.model.studies:

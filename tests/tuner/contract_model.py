@@ -45,7 +45,7 @@ class Slot:
     def end(self, state: FinalState, value: float | None = None) -> None:
         self.close(state)
         self.state, self.value, self.worker = state, value, None
-        self.told = self.number is None
+        self.told = True
 
     def close(self, outcome: Outcome) -> None:
         if self.outcomes and self.outcomes[-1] is None:

@@ -56,6 +56,7 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0005", "alphagrad_members", None, []),
     ("0005", "alphagrad_exploits", None, []),
     ("0008", "alphagrad_events", None, []),
+    ("0008", "alphagrad_webhooks", None, []),
     ("0009", "alphagrad_audit", None, []),
     ("0009", "alphagrad_studies", "owner", None),
     ("0009", "alphagrad_api_keys", "last_used_at", None),
@@ -69,6 +70,9 @@ NEWS: list[tuple[str, str, str | None, Any]] = [
     ("0010", "alphagrad_attempts", "samples", 0),
     ("0010", "alphagrad_attempts", "values", 0),
     ("0010", "alphagrad_attempts", "prune_reason", None),
+    ("0011", "alphagrad_histograms", None, []),
+    ("0011", "alphagrad_idempotency", None, []),
+    ("0011", "alphagrad_workers", None, []),
 ]
 
 # What each revision can hold that the one before could not.
@@ -97,6 +101,9 @@ ADDED: dict[str, list[str]] = {
     "0008": [
         """INSERT INTO alphagrad_events VALUES
            (1, 'trial.ended', 'gone', 3, '{"state": "FAIL"}', 1e9)""",
+        """INSERT INTO alphagrad_webhooks
+           (id, url, events, secret, position, failures, created_at)
+           VALUES (1, 'https://example.org/', '["*"]', 'whsec_', 1, 0, 1e9)""",
     ],
     "0009": [
         "UPDATE alphagrad_studies SET owner = 'mine'",
@@ -109,6 +116,12 @@ ADDED: dict[str, list[str]] = {
     "0010": [
         """UPDATE alphagrad_attempts SET samples = 7, "values" = 8,
            prune_reason = 'by the median pruner at step 3' WHERE trial_id = 5""",
+    ],
+    "0011": [
+        "INSERT INTO alphagrad_histograms VALUES (1, 5, '*', 60, 'requested', NULL, NULL, 1e9)",
+        """INSERT INTO alphagrad_idempotency VALUES
+           ('key:1', 'k', 'abc', NULL, NULL, 202, '[]', NULL, 1e9)""",
+        "INSERT INTO alphagrad_workers VALUES ('w', 'optuna', 2, 1, 0, 0, 1e9)",
     ],
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from alphagrad.tuner import StudySpec
 from alphagrad.tuner.database import Database
@@ -227,3 +228,21 @@ def test_a_space_without_such_points_is_refused(
 ) -> None:
     with pytest.raises(SpecError, match=message):
         spec(**{"n_trials": 2, **changes})
+
+
+@pytest.mark.parametrize(("sampler", "n_trials"), SAMPLERS.values(), ids=SAMPLERS)
+def test_a_sampler_writes_nothing_when_a_trial_ends(
+    optuna_storage: OptunaStorage, spec: Spec, sampler: dict[str, Any], n_trials: int
+) -> None:
+    # tuner/optuna_ends.py ends trials without asking it.
+    space = SPACE if sampler["type"] != "brute_force" else SPACE | {"alpha": 50.0}
+    asker = Asker(optuna_storage, spec(params=space, sampler=sampler))
+    rdb, study_id = optuna_storage.rdb, asker.study_id
+    for slot in range(n_trials):
+        asked = asker.ask(slot)
+        study = optuna_storage.study(asker.spec, number=asked.number)
+        before = rdb.get_trial(asked.optuna_trial_id), rdb.get_study_system_attrs(study_id)
+        study.sampler.after_trial(study, before[0], TrialState.COMPLETE, [1.0])
+        after = rdb.get_trial(asked.optuna_trial_id), rdb.get_study_system_attrs(study_id)
+        assert after == before
+        asker.tell(asked, "COMPLETE", far(asked.params))

@@ -1,4 +1,4 @@
-"""The events of all studies in one sequence."""
+"""The events of all studies in one sequence, and webhooks that they are sent to."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,7 +33,26 @@ def upgrade() -> None:
         sqlite_where=sa.text("kind = 'trial.progress'"),
         postgresql_where=sa.text("kind = 'trial.progress'"),
     )
+    op.create_table(
+        "alphagrad_webhooks",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("study", sa.String(length=100), nullable=True),
+        sa.Column("secret", sa.String(length=100), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("not_before", sa.Float(precision=53), nullable=True),
+        sa.Column("disabled_at", sa.Float(precision=53), nullable=True),
+        sa.Column("sender", sa.String(length=100), nullable=True),
+        sa.Column("lease_expires_at", sa.Float(precision=53), nullable=True),
+        sa.Column("delivered_at", sa.Float(precision=53), nullable=True),
+        sa.Column("created_at", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("alphagrad_webhooks")
     op.drop_table("alphagrad_events")

@@ -1,0 +1,42 @@
+"""Single keys from a terminal, without Enter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def single_keys() -> Iterator[Callable[[float], str]]:
+    """Read keys one by one while the block runs.
+
+    Gives a function that waits so many seconds for a key: it returns the key, or an empty text.
+    Where standard input is no terminal, it only waits.
+    """
+    import select
+    import time
+
+    if not sys.stdin.isatty():
+
+        def no_key(wait: float) -> str:
+            time.sleep(wait)
+            return ""
+
+        yield no_key
+        return
+    import termios
+    import tty
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+
+    def key(wait: float) -> str:
+        ready, _, _ = select.select([terminal], [], [], wait)
+        return sys.stdin.read(1) if ready else ""
+
+    try:
+        tty.setcbreak(terminal)  # Ctrl-C still interrupts
+        yield key
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

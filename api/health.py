@@ -1,0 +1,34 @@
+"""Routes for who watches over the server; they need no key."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from alphagrad.api.deps import DatabaseDep
+from alphagrad.tuner.models import StudyRow
+
+router = APIRouter(tags=["monitoring"])
+
+
+class Health(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """Whether the server answers; needs no key."""
+    return Health()
+
+
+@router.get("/readyz")
+def readyz(database: DatabaseDep) -> Health:
+    """Whether the server can do its work: the database answers; needs no key."""
+    with database.read() as session:
+        session.execute(select(StudyRow.id).limit(1))
+    return Health()

@@ -86,7 +86,7 @@ export async function drawHistory(study, trials) {
   }));
   traces.push({ x: best.x, y: best.y, mode: 'lines', type: 'scatter', name: 'best so far', line: { shape: 'hv', color: colour('ink'), width: 1.5 }, hoverinfo: 'skip' });
   await drawPlot(byId('history'), traces, {
-    x: 'trial', y: several ? `objective ${objective}` : 'value',
+    x: 'trial', xwhole: trials.length, y: several ? `objective ${objective}` : 'value',
     layout: () => ({ showlegend: true }), yrange: range,
   }, trials.length ? `${groups.COMPLETE.length} complete, ${groups.PRUNED.length} pruned, ${groups.FAIL.length} failed`
     + `${top === null ? '' : `; the best value is ${number(top)}`}` : 'no trial yet');
@@ -137,7 +137,7 @@ export async function drawContour(study, trials, again) {
     hoverinfo: 'skip', zmin: cmin, zmax: cmax, zauto: false, autocontour: false, line: { width: 0.5, color: colour('line') },
     contours: { start: cmin, end: cmax, size: (cmax - cmin) / 14 || 1 }, opacity: 0.85,
   };
-  await drawPlot(place, shades ? [shades, points] : [points], { x, y, xlog: space[x].log, ylog: space[y].log },
+  await drawPlot(place, shades ? [shades, points] : [points], { x, y, xlog: space[x].log, ylog: space[y].log, xspan: /** @type {[number, number]} */ ([space[x].low, space[x].high]) },
     done.length ? `${done.length} complete trials; dark is ${getComputedStyle(document.documentElement).colorScheme.includes('dark') ? 'worse, light better' : 'better'}` : 'no complete trial yet');
 }
 
@@ -154,7 +154,7 @@ export async function drawSlice(study, trials, again) {
     x: done.map((t) => (choice ? escapeHtml(JSON.stringify(t.params[name])) : t.params[name])), y: values, mode: 'markers', type: 'scatter', customdata: done.map((t) => t.number),
     text: done.map(hover), hovertemplate: '%{text}<extra></extra>',
     marker: { color: done.map((t) => t.number), colorscale: [[0, colour('faint')], [1, colour('accent')]], size: 8, opacity: 0.9 },
-  }], { x: name, y: 'value', xlog: space[name].log, yrange: focusRange(values, maximizes(study)) },
+  }], { x: name, y: 'value', xlog: space[name].log, xspan: choice ? undefined : /** @type {[number, number]} */ ([space[name].low, space[name].high]), yrange: focusRange(values, maximizes(study)) },
   done.length ? `value by ${name}; later trials in stronger colour` : 'no complete trial yet');
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alphagrad.cli_app import SERVICE, DatabaseUrl, Home, app, given
+from alphagrad.cli_app import SERVICE, AsJson, DatabaseUrl, Home, app, given
 
 if TYPE_CHECKING:
     from alphagrad.tuner.access_models import ApiKeyRow
@@ -24,7 +24,6 @@ KeyName = Annotated[str, typer.Argument(help="The key's name.")]
 Days = Annotated[
     float | None, typer.Option(min=0.001, max=36_500, help="It works for so many days.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @keys.command("make")
@@ -61,7 +60,7 @@ def make(
 
 
 @keys.command("ls")
-def list_all(json_: Json = False, home: Home = None, database_url: DatabaseUrl = None) -> None:
+def list_all(as_json: AsJson = False, home: Home = None, database_url: DatabaseUrl = None) -> None:
     """List the keys, without their secrets."""
     from rich.console import Console
     from rich.table import Table
@@ -70,7 +69,7 @@ def list_all(json_: Json = False, home: Home = None, database_url: DatabaseUrl =
 
     with _opened(home, database_url) as database:
         found = [_shown(row) for row in list_keys(database)]
-    if json_:
+    if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     columns = ("name", "role", "state", "created_at", "last_used_at", "expires_at")
@@ -113,7 +112,7 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 100,
     key: Annotated[str | None, typer.Option(help="Only of this key.")] = None,
     study: Annotated[str | None, typer.Option(help="Only about this study.")] = None,
-    json_: Json = False,
+    as_json: AsJson = False,
     home: Home = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -127,7 +126,7 @@ def audit(
     with _opened(home, database_url) as database:
         rows = log.read(database, limit=limit, key_name=key, study=study)
     found = [AuditOut.of(row).model_dump(mode="json") for row in rows]
-    if json_:
+    if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     columns = ("at", "key_name", "role", "method", "path", "status", "client")

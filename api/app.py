@@ -82,7 +82,10 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
     app.state.importances = Importances(database)
     app.state.events = EventHub(database)
     app.state.remote_trials = RemoteTrials(
-        database, optuna_storage, lease_seconds=settings.lease_seconds
+        database,
+        optuna_storage,
+        lease_seconds=settings.lease_seconds,
+        quota=settings.quota_running_trials,
     )
     app.state.keys = KeyRing(database, settings, local=local)
     app.state.sessions = Sessions(settings.home)

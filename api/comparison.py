@@ -108,7 +108,7 @@ def clone_study(
         database,
         optuna_storage,
         spec,
-        owner=principal.name,
+        owner=principal.owner,
         max_open=principal.max_open_studies,
     )
     response.headers["Location"] = f"/v1/studies/{spec.name}"

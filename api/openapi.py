@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from alphagrad.api.auth import OPEN_PATHS
 from alphagrad.api.openapi_examples import add_examples
-from alphagrad.api.roles import READING, needed_role
+from alphagrad.api.roles import READING
 from alphagrad.api.sessions import COOKIE
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
@@ -51,8 +51,9 @@ PROBLEM: dict[str, Any] = {
 PROBLEMS: dict[str, str] = {
     "400": "The body is not JSON, or the Host header is not one of ours",
     "401": "No API key, or not one that is good",
-    "403": "The key may not do this",
+    "403": "The key may not do this, or a page of another site asks",
     "404": "There is no such thing",
+    "408": "The body did not come in time",
     "409": "It does not fit the state of what it is about",
     "412": "What the caller saw last is not what is there now",
     "413": "The body is too large",
@@ -156,10 +157,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     places = {parameter["in"]: parameter for parameter in operation.get("parameters", ())}
     names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     if path in OPEN_PATHS:
-        return ["400", "500", "503"]
-    found = ["400", "401", "429", "500", "503"]
-    if writes or needed_role(method.upper(), path) != "reader":
-        found.append("403")
+        return ["400", "403", "500", "503"]
+    found = ["400", "401", "403", "429", "500", "503"]
     if "path" in places:
         found.append("404")
     if writes or path.endswith("/histogram"):
@@ -167,7 +166,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     if "if-match" in names:
         found.append("412")
     if writes:
-        found.append("413")
+        found += ["408", "413"]
     if names or "requestBody" in operation:
         found.append("422")
     if path.endswith("/histogram"):

@@ -23,7 +23,7 @@ QUIET = ("GET", "HEAD")
 
 
 class RequestLog:
-    """ASGI middleware, the outermost: gives each request an id and says what became of it.
+    """ASGI middleware, outside of all but one: gives each request an id and says what became of it.
 
     An id that the caller sends is taken over if it is up to 64 letters, digits and ``._~-``. What
     only reads is logged at DEBUG, since the page asks often; the rest, and what fails, at INFO.
@@ -44,6 +44,7 @@ class RequestLog:
             return
         given = Headers(scope=scope).get(HEADER, "")
         request_id = given if SANE.fullmatch(given) else secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 0
         streams = False

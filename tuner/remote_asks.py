@@ -51,13 +51,20 @@ class RemoteAsks:
         database: a migrated database.
         optuna_storage: Optuna's tables in the same database.
         lease_seconds: how long a client may be silent until its trial is given to another.
+        quota: how many trials of one API key run at a time, where the key does not say.
     """
 
     def __init__(
-        self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
+        self,
+        database: Database,
+        optuna_storage: OptunaStorage,
+        *,
+        lease_seconds: float,
+        quota: int | None = None,
     ) -> None:
         self._database = database
         self._lease = lease_seconds
+        self._quota = quota
         self._asking = Asking(database, optuna_storage)
         self._turns = AskTurns(database)
 
@@ -103,7 +110,8 @@ class RemoteAsks:
             if pending is not None and row.state != "CANCELLED":
                 pending.lease_expires_at = session.scalar(select(db_now() + self._lease))
                 return leases.Claim(trial=pending, study=row), False
-            trial = queueing.next_trial(session, row) if row.state in CLAIMABLE_STUDY else None
+            claimable = row.state in CLAIMABLE_STUDY
+            trial = queueing.next_trial(session, row, quota=self._quota) if claimable else None
             if trial is None:
                 return None, False
             claimed = leases.take(session, row, trial, worker=worker, lease_seconds=self._lease)

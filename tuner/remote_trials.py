@@ -53,16 +53,22 @@ class RemoteTrials:
         database: a migrated database.
         optuna_storage: Optuna's tables in the same database.
         lease_seconds: how long a client may be silent until its trial is given to another.
+        quota: how many trials of one API key run at a time, where the key does not say.
     """
 
     def __init__(
-        self, database: Database, optuna_storage: OptunaStorage, *, lease_seconds: float
+        self,
+        database: Database,
+        optuna_storage: OptunaStorage,
+        *,
+        lease_seconds: float,
+        quota: int | None = None,
     ) -> None:
         self.lease_seconds = lease_seconds
         self._database = database
         self._optuna = optuna_storage
         self._news = RemoteNews(database)
-        self._asks = RemoteAsks(database, optuna_storage, lease_seconds=lease_seconds)
+        self._asks = RemoteAsks(database, optuna_storage, lease_seconds=lease_seconds, quota=quota)
 
     def ask(self, study: str, *, client: str) -> Asked:
         """Give a client a trial: the one that it has already, or the study's next.

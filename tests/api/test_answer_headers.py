@@ -40,8 +40,10 @@ def test_every_answer_has_its_headers(
         assert "frame-ancestors 'none'" in policy, path
         if not found.get("content-type", "").startswith("text/html"):
             assert policy.startswith("default-src 'none'"), path
-        is_file = path.startswith(("/static", "/favicon")) and answer.status_code < 400
-        assert is_file or found["cache-control"] == "no-store", path
+        if found.get("content-type", "").startswith("text/html"):
+            assert found["cache-control"] in ("no-store", "no-cache"), path
+        elif answer.status_code >= 400 or not path.startswith(("/static", "/favicon")):
+            assert found["cache-control"] == "no-store", path
 
 
 def test_what_goes_wrong_in_the_server_has_them_too(

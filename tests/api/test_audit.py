@@ -66,9 +66,12 @@ def test_every_write_is_recorded_and_no_reading(
         ("DELETE", "/api/studies/1", None, 405),
         ("POST", "/v1/studies", {"x": "y" * (2 << 20)}, 413),
     ]
+    ids: list[str] = []
     for method, path, body, status in requests:
         answer = anonymous.request(method, path, json=body, headers=holder)
         assert answer.status_code == status, (path, answer.text)
+        if method not in ("GET", "HEAD"):
+            ids.append(answer.headers["x-request-id"])
     nobody = anonymous.post(f"{study}:stop", headers={"Authorization": "Bearer wrong"})
     assert nobody.status_code == 401
     rows = log()
@@ -78,6 +81,7 @@ def test_every_write_is_recorded_and_no_reading(
     ]
     assert {row["role"] for row in rows} == {"submitter"}
     assert {row["client"] for row in rows} == {"127.0.0.1"}
+    assert [row["request_id"] for row in rows] == ids
     assert [row["study"] for row in rows[1:4]] == [name] * 3
     assert rows[0]["study"] is None
     at = [datetime.fromisoformat(row["at"]).timestamp() for row in rows]

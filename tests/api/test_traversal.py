@@ -105,14 +105,14 @@ def test_no_parameter_of_a_path_reads_a_file(app: FastAPI, call: Caller, home: P
     assert len(found) > 20
     texts = corpus(home.parent / "canary.txt")
     for number, (method, template) in enumerate(found):
-        check(call, method, template, texts[number % 2 :: 2])
+        check(call, method, template, texts[number % 2 :: 2][:200])
 
 
 @pytest.mark.parametrize("prefix", STATIC)
 def test_no_static_path_reads_a_file(call: Caller, home: Path, prefix: str) -> None:
     texts = corpus(home.parent / "canary.txt")
     # Each of the dashboard's pages is the same one, and takes a while.
-    check(call, "GET", prefix + "{}", texts[::10] if prefix == "/dashboard/" else texts)
+    check(call, "GET", prefix + "{}", texts[::30] if prefix == "/dashboard/" else texts[::2])
 
 
 def test_a_file_that_may_be_read_is_read(call: Caller) -> None:

@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test chaos fuzz check format lock clean
+.PHONY: help run stop serve test chaos fuzz docs-cli check format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ chaos: .venv/test-ready ## kill workers, servers and databases for an hour; docs
 fuzz: .venv/test-ready ## ten thousand and more requests that schemathesis makes up, on both databases
 	@scripts/test-tools
 	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600
+
+docs-cli: .venv/run-ready ## write docs/cli.md from the commands
+	@$(BIN)/python scripts/docs_cli.py
 
 check: .venv/test-ready ## ruff, mypy, import-linter, then every test
 	@$(BIN)/ruff check .

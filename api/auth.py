@@ -88,7 +88,8 @@ def _unauthorized(request: Request) -> Response:
     path = request.url.path
     reads = request.method in READING
     if (reads or path in BROWSERS) and "text/html" in request.headers.get("accept", ""):
-        return RedirectResponse(f"/login?next={quote(path)}" if reads else "/login", 303)
+        wanted = f"{path}?{request.url.query}" if request.url.query else path
+        return RedirectResponse(f"/login?next={quote(wanted)}" if reads else "/login", 303)
     return problem(
         401,
         "unauthorized",

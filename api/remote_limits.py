@@ -4,5 +4,5 @@ MAX_REPORTS = 1000
 """Reports, and answers to commands."""
 MAX_SAMPLES = 1000
 MAX_LAYERS = 10_000
-MAX_CELLS = 50_000
+MAX_CELLS = 20_000
 """Samples times layers of one trace."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from alphagrad.api.deps import DatabaseDep
 from alphagrad.api.pages import Page, decode_token, encode_token
+from alphagrad.api.path_parts import NUMBER
 from alphagrad.api.study_models import StudyOut
 from alphagrad.api.trial_models import (
     AlphaTraceOut,
@@ -52,7 +53,7 @@ def enqueue_trial(name: str, enqueued: EnqueuedTrial, database: DatabaseDep) -> 
     return StudyOut.of(study_changes.enqueue_trial(database, name, enqueued.params))
 
 
-@router.get("/{number:int}")
+@router.get(NUMBER)
 def read_trial(name: str, number: Number, database: DatabaseDep) -> TrialOut:
     """One trial."""
     return TrialOut.of(study_store.get_trial(database, name, number))

@@ -152,6 +152,14 @@ def _ask(client: httpx.Client, trials: int, asks: int) -> dict[str, Any]:
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "page of 100 trials": (list_of, {"page_size": 100}),
         "page of 100 failed trials": (list_of, {"page_size": 100, "state": "FAIL"}),
+        "page of 100 failed or pruned trials": (
+            list_of,
+            {"page_size": 100, "state": ["FAIL", "PRUNED"]},
+        ),
+        "importance": (f"/v1/studies/{NAME}/importance", {}),
+        "slice": (f"/v1/studies/{NAME}/slice", {}),
+        "comparison": ("/v1/compare", {"study": NAME}),
+        "metrics": ("/metrics", {}),
         "the study": (f"/v1/studies/{NAME}", {}),
         "list of studies": ("/v1/studies", {}),
     }

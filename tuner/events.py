@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Connection,
-    Executable,
-    delete,
+    String,
+    Table,
+    bindparam,
     event,
     func,
-    insert,
-    literal,
-    literal_column,
     select,
     text,
 )
@@ -42,15 +41,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "trial.retried": ("attempt", "outcome", "error"),
 }
 """The kinds of events, and what each says beside its study, its trial and its time."""
-PROGRESS_SECONDS = 3600.0
-"""Workers delete ``trial.progress`` that is older: it says no more than that there is news."""
-EVENT_DAYS = 30.0
-"""``db prune`` deletes events that are older."""
-MOST_EVENTS = 1_000_000
-"""Workers delete the oldest events beyond so many."""
 PAGE = 500
-TRIMMED = 5000
-"""Events deleted in one transaction."""
 SHOWN_ERROR = 500
 """Characters of an error that an event repeats."""
 
@@ -62,6 +53,28 @@ _WRITER = text(
     " pg_advisory_xact_lock_shared(:key)"
 )
 _READER = text("SELECT set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(:key)")
+
+
+_TABLE: Table = EventRow.__table__  # type: ignore[assignment]
+_VALUES: tuple[Any, ...] = (
+    bindparam("kind", type_=String),
+    bindparam("data", type_=JSON),
+    db_now(),
+)
+# Built once, since building one takes longer than to execute it.
+_OF_A_NAME = _TABLE.insert().values(
+    study=bindparam("study"), kind=_VALUES[0], data=_VALUES[1], at=db_now()
+)
+_OF_A_STUDY = _TABLE.insert().from_select(
+    ["study", "kind", "data", "at"],
+    select(StudyRow.name, *_VALUES).where(StudyRow.id == bindparam("study_id")),
+)
+_OF_A_TRIAL = _TABLE.insert().from_select(
+    ["study", "trial", "kind", "data", "at"],
+    select(StudyRow.name, TrialRow.number, *_VALUES)
+    .join(TrialRow, TrialRow.study_id == StudyRow.id)
+    .where(TrialRow.id == bindparam("trial_id"), TrialRow.number.is_not(None)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,22 +133,14 @@ def emit(
     """
     if kind not in KINDS or set(data) != set(KINDS[kind]):
         raise ValueError(f"event {kind!r} with {sorted(data)}; known are {KINDS}")
-    data = _finite(data)
-    values: list[Any] = [literal(kind), literal(data, EventRow.data.type), db_now()]
-    statement: Executable
+    values: dict[str, Any] = {"kind": kind, "data": _finite(data)}
     if study is not None:
-        statement = insert(EventRow).values(study=study, kind=kind, data=data, at=db_now())
+        pending = (_OF_A_NAME, values | {"study": study})
     elif trial_id is None:
-        query = select(StudyRow.name, *values).where(StudyRow.id == study_id)
-        statement = insert(EventRow).from_select(["study", "kind", "data", "at"], query)
+        pending = (_OF_A_STUDY, values | {"study_id": study_id})
     else:
-        query = (
-            select(StudyRow.name, TrialRow.number, *values)
-            .join(TrialRow, TrialRow.study_id == StudyRow.id)
-            .where(TrialRow.id == trial_id, TrialRow.number.is_not(None))
-        )
-        statement = insert(EventRow).from_select(["study", "trial", "kind", "data", "at"], query)
-    session.info.setdefault(_PENDING, []).append(statement)
+        pending = (_OF_A_TRIAL, values | {"trial_id": trial_id})
+    session.info.setdefault(_PENDING, []).append(pending)
 
 
 @event.listens_for(Session, "before_commit")
@@ -145,8 +150,9 @@ def _write(session: Session) -> None:
     session.flush()  # what is still to be written comes before, so the lock is held for a moment
     if session.get_bind().dialect.name == "postgresql":
         session.execute(_WRITER, _LOCK)
-    for statement in pending:
-        session.execute(statement)
+    connection = session.connection()
+    for statement, values in pending:
+        connection.execute(statement, values)
 
 
 @event.listens_for(Session, "after_rollback")
@@ -200,41 +206,6 @@ def has_events(database: Database, study: str) -> bool:
         return session.scalar(found) is not None
 
 
-def trim(database: Database, *, older_than_days: float | None = None) -> int:
-    """Delete progress of long ago, the oldest events where there are too many, and old ones.
-
-    Args:
-        database: the database.
-        older_than_days: delete events of any kind that are older; by default none by age.
-
-    Returns:
-        How many were deleted.
-    """
-    with database.read() as session:
-        now = session.scalar(select(db_now())) or 0.0
-        too_many = (session.scalar(select(func.max(EventRow.id))) or 0) - MOST_EVENTS
-    # Written out, or SQLite would not see that it has an index of those alone.
-    progress = EventRow.kind == literal_column("'trial.progress'")
-    deleted = _delete_oldest(database, progress, before=now - PROGRESS_SECONDS)
-    deleted += _delete_oldest(database, EventRow.id <= too_many)
-    if older_than_days is not None:
-        deleted += _delete_oldest(database, before=now - older_than_days * 86_400)
-    return deleted
-
-
-def _delete_oldest(database: Database, *conditions: Any, before: float = math.inf) -> int:
-    """Delete events from the oldest on, up to a time, in parts."""
-    deleted = 0
-    while True:
-        with database.write() as session:
-            oldest = select(EventRow.id, EventRow.at).where(*conditions).order_by(EventRow.id)
-            ids = [row.id for row in session.execute(oldest.limit(TRIMMED)) if row.at < before]
-            session.execute(delete(EventRow).where(EventRow.id.in_(ids)))
-        deleted += len(ids)
-        if len(ids) < TRIMMED:
-            return deleted
-
-
 def _largest(connection: Connection) -> int:
     return connection.scalar(select(func.max(EventRow.id))) or 0
 
@@ -244,11 +215,10 @@ def _page(
 ) -> EventPage:
     if bound <= after or limit == 0:
         return EventPage([], max(after, bound))
-    table = EventRow.__table__
-    query = select(table).where(table.c.id > after, table.c.id <= bound)
+    query = select(_TABLE).where(_TABLE.c.id > after, _TABLE.c.id <= bound)
     if study is not None:
-        query = query.where(table.c.study == study)
-    rows = connection.execute(query.order_by(table.c.id).limit(limit)).mappings()
+        query = query.where(_TABLE.c.study == study)
+    rows = connection.execute(query.order_by(_TABLE.c.id).limit(limit)).mappings()
     events = [Event(**row) for row in rows]
     return EventPage(events, events[-1].id if len(events) == limit else bound)
 

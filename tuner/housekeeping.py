@@ -10,10 +10,11 @@ from contextlib import suppress
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import events, leases, results
+from alphagrad.tuner import leases, results
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.event_retention import trim_events
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
@@ -71,7 +72,7 @@ class Housekeeper:
             return
         if now >= self._next_trim:
             self._next_trim = now + TRIM_SECONDS
-            events.trim(self._database)
+            trim_events(self._database)
         with self._contact.made():
             leases.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()

@@ -16,6 +16,7 @@ from alphagrad.tuner import events
 from alphagrad.tuner.access_models import AuditRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError
+from alphagrad.tuner.event_retention import EVENT_DAYS, trim_events
 from alphagrad.tuner.idempotency import forget_old
 from alphagrad.tuner.models import FINISHED, MetricRow, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import TRIALS
@@ -82,8 +83,8 @@ def prune(
 ) -> Pruned:
     """Remove what nobody needs: checkpoints of finished trials, files of studies that are gone.
 
-    Events go too when they are older than ``events.EVENT_DAYS``, and of the audit log what is
-    older than ``settings.audit_days``.
+    Events go too when they are older than ``event_retention.EVENT_DAYS``, and of the audit log
+    what is older than ``settings.audit_days``.
 
     Args:
         database: the database.
@@ -97,7 +98,7 @@ def prune(
     forget_old(database)
     checkpoints, freed = _prune_checkpoints(database, settings)
     logs = _prune_logs(database, settings)
-    rows = events.trim(database, older_than_days=events.EVENT_DAYS)
+    rows = trim_events(database, older_than_days=EVENT_DAYS)
     if details_after_days is not None:
         for study in _ended_before(database, details_after_days):
             rows += _delete_details(database, study.id)

@@ -14,10 +14,11 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import events, histograms, knobs, leases, progress, study_store, workers
+from alphagrad.tuner import histograms, knobs, leases, progress, study_store, workers
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
+from alphagrad.tuner.event_retention import trim_events
 from alphagrad.tuner.executor import Executor, RunningProcess
 from alphagrad.tuner.log_format import about
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -208,7 +209,7 @@ class Worker:
     def _keep_house(self) -> None:
         if time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + TRIM_SECONDS
-            events.trim(self._database)
+            trim_events(self._database)
         self._end_cancelled()
         tell_optuna(self._database, self._optuna)
         self._go_on()

@@ -11,8 +11,8 @@ export function layoutOf(width, layers) {
   const narrow = width < 560;
   const left = narrow ? 92 : 158;
   const right = narrow ? 44 : 112;
-  const rowHeight = layers <= 8 ? 24 : layers <= 16 ? 19 : layers <= 32 ? 14 : Math.max(4, Math.floor(460 / layers));
-  const alpha = { top: 18, height: narrow ? 120 : 150 };
+  const rowHeight = layers <= 8 ? (narrow ? 24 : 28) : layers <= 16 ? 19 : layers <= 32 ? 14 : Math.max(4, Math.floor(460 / layers));
+  const alpha = { top: 18, height: narrow ? 120 : 160 };
   const heat = { top: alpha.top + alpha.height + 12, height: Math.max(rowHeight, rowHeight * layers) };
   const lines = { top: heat.top + heat.height + 12, height: narrow ? 76 : 96 };
   return {

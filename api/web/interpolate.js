@@ -3,7 +3,9 @@
  * @module
  */
 
-const SIZE = 48;
+const SIZE = 64;
+/** So far from every trial, as a share of an axis, nothing is said. */
+const REACH = 0.25;
 
 /**
  * Weighted means of the points, near ones first (a Gaussian of the distance on the axes' own scale).
@@ -23,13 +25,15 @@ export function smooth(xs, ys, values, dx, dy) {
   const z = grid.map((gy) => grid.map((gx) => {
     let weights = 0;
     let sum = 0;
+    let nearest = Infinity;
     for (const [px, py, value] of points) {
       const away = ((px - gx) ** 2 + (py - gy) ** 2) / (width * width);
       const weight = Math.exp(-0.5 * Math.min(away, 60)) + 1e-9 / (1 + away);
+      nearest = Math.min(nearest, away);
       weights += weight;
       sum += weight * value;
     }
-    return sum / weights;
+    return nearest * width * width < REACH * REACH ? sum / weights : null;
   }));
   return { x: grid.map(fromX), y: grid.map(fromY), z };
 }

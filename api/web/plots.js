@@ -9,7 +9,8 @@ import { el } from './dom.js';
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false };
 
 /**
- * @typedef {{x: string, y: string, xlog?: boolean, ylog?: boolean, yrange?: number[],
+ * @typedef {{x: string, y: string, xlog?: boolean, ylog?: boolean, yrange?: number[], xspan?: [number, number],
+ *   xwhole?: number,
  *   layout?: () => Record<string, any>}} Axes
  */
 
@@ -38,9 +39,21 @@ function layoutFor(axes, more = {}) {
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     margin: { l: 56, r: 16, t: 12, b: 44 }, hovermode: 'closest', showlegend: false,
     hoverlabel: { font: { family: 'ui-sans-serif, system-ui, sans-serif', size: 12 } },
-    xaxis: axis(axes.x, axes.xlog), yaxis: { ...axis(axes.y, axes.ylog), ...(axes.yrange && { range: axes.yrange }) }, uirevision: 'kept', ...more,
+    xaxis: { ...axis(axes.x, axes.xlog), ...xMore(axes) }, yaxis: { ...axis(axes.y, axes.ylog), ...(axes.yrange && { range: axes.yrange }) }, uirevision: 'kept', ...more,
     ...(more.showlegend && { margin: { l: 56, r: 16, t: 40, b: 44 }, legend: { orientation: 'h', x: 0, y: 1, yanchor: 'bottom' } }),
   };
+}
+
+/**
+ * A log axis from low to high with enough ticks; whole numbers where there are few.
+ * @param {Axes} axes
+ */
+function xMore({ xlog, xspan, xwhole }) {
+  if (xwhole !== undefined) return xwhole <= 10 ? { dtick: 1 } : {};
+  if (!xspan || !(xspan[1] > xspan[0])) return {};
+  const [low, high] = xlog ? xspan.map(Math.log10) : xspan;
+  const wider = 0.03 * (high - low);
+  return { range: [low - wider, high + wider], ...(xlog && high - low < 1.5 && { dtick: 'D2' }) };
 }
 
 /**

@@ -129,6 +129,7 @@ function prepare() {
     const names = study.spec.directions.map((/** @type {string} */ d, /** @type {number} */ i) => `objective ${i} (${d})`);
     const change = () => {
       history.objective = names.indexOf(chooser('history-tools', 'objective', names, names[0], change));
+      complete = -1; // importance is of the objective too
       showTrials().catch(toastError);
     };
     chooser('history-tools', 'objective', names, names[0], change);

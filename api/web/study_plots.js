@@ -21,14 +21,24 @@ export function goodScale() {
   return getComputedStyle(document.documentElement).colorScheme.includes('dark') ? GOOD_DARK : GOOD;
 }
 
+/** Which objective is looked at, where there are several. */
+export const history = { objective: 0 };
+
 /** @param {any} study */
-const maximizes = (study) => study.spec.direction === 'maximize';
+const directionOf = (study) => (study.spec.directions ? study.spec.directions[history.objective] : study.spec.direction);
+/** @param {any} study */
+const maximizes = (study) => directionOf(study) === 'maximize';
+/** @param {TrialOut} trial @returns {number | null} */
+const valueOf = (trial) => (trial.values ? trial.values[history.objective] : trial.value);
+/** @param {TrialOut[]} trials @param {...string} params */
+const completeOf = (trials, ...params) => trials.filter(
+  (t) => t.state === 'COMPLETE' && valueOf(t) !== null && params.every((name) => t.params[name] !== undefined));
 
 /** @param {TrialOut} trial */
 function hover(trial) {
   const params = Object.entries(trial.params).filter(([, v]) => typeof v === 'number' || typeof v === 'string')
     .slice(0, 12).map(([name, v]) => `${escapeHtml(name)} ${typeof v === 'number' ? number(v) : escapeHtml(v)}`);
-  return [`trial ${trial.number} · ${trial.state.toLowerCase()} · ${number(trial.value)}`, ...params].join('<br>');
+  return [`trial ${trial.number} · ${trial.state.toLowerCase()} · ${number(valueOf(trial))}`, ...params].join('<br>');
 }
 
 /**
@@ -53,10 +63,9 @@ function focusRange(/** @type {number[]} */ values, /** @type {boolean} */ high)
 
 /** @param {any} study @param {TrialOut[]} trials */
 export async function drawHistory(study, trials) {
-  const objective = history.objective || 0;
+  const { objective } = history;
   const several = study.spec.directions;
-  const valueOf = (/** @type {TrialOut} */ t) => (several ? t.values?.[objective] ?? null : t.value);
-  const direction = several ? several[objective] : study.spec.direction;
+  const direction = directionOf(study);
   const better = (/** @type {number} */ a, /** @type {number} */ b) => (direction === 'maximize' ? a > b : a < b);
   const groups = { COMPLETE: [], PRUNED: [], FAIL: [] };
   const best = { x: [], y: [] };
@@ -86,13 +95,11 @@ export async function drawHistory(study, trials) {
   }));
   traces.push({ x: best.x, y: best.y, mode: 'lines', type: 'scatter', name: 'best so far', line: { shape: 'hv', color: colour('ink'), width: 1.5 }, hoverinfo: 'skip' });
   await drawPlot(byId('history'), traces, {
-    x: 'trial', y: several ? `objective ${objective}` : 'value',
+    x: 'trial', xwhole: trials.length, y: several ? `objective ${objective}` : 'value',
     layout: () => ({ showlegend: true }), yrange: range,
   }, trials.length ? `${groups.COMPLETE.length} complete, ${groups.PRUNED.length} pruned, ${groups.FAIL.length} failed`
     + `${top === null ? '' : `; the best value is ${number(top)}`}` : 'no trial yet');
 }
-export const history = { objective: 0 };
-
 /**
  * A select of names, made once.
  * @param {string} host
@@ -122,8 +129,8 @@ export async function drawContour(study, trials, again) {
   const [firstX, firstY] = [...logs, ...names.filter((n) => !logs.includes(n))];
   const x = chooser('contour-tools', 'x axis', names, firstX, again);
   const y = chooser('contour-tools', 'y axis', names, firstY, again);
-  const done = trials.filter((t) => t.state === 'COMPLETE' && t.value !== null && t.params[x] !== undefined && t.params[y] !== undefined);
-  const values = done.map((t) => /** @type {number} */ (t.value));
+  const done = completeOf(trials, x, y);
+  const values = done.map((t) => /** @type {number} */ (valueOf(t)));
   const points = {
     x: done.map((t) => t.params[x]), y: done.map((t) => t.params[y]), mode: 'markers', type: 'scatter', customdata: done.map((t) => t.number),
     text: done.map(hover), hovertemplate: '%{text}<extra></extra>',
@@ -137,7 +144,7 @@ export async function drawContour(study, trials, again) {
     hoverinfo: 'skip', zmin: cmin, zmax: cmax, zauto: false, autocontour: false, line: { width: 0.5, color: colour('line') },
     contours: { start: cmin, end: cmax, size: (cmax - cmin) / 14 || 1 }, opacity: 0.85,
   };
-  await drawPlot(place, shades ? [shades, points] : [points], { x, y, xlog: space[x].log, ylog: space[y].log },
+  await drawPlot(place, shades ? [shades, points] : [points], { x, y, xlog: space[x].log, ylog: space[y].log, xspan: /** @type {[number, number]} */ ([space[x].low, space[x].high]) },
     done.length ? `${done.length} complete trials; dark is ${getComputedStyle(document.documentElement).colorScheme.includes('dark') ? 'worse, light better' : 'better'}` : 'no complete trial yet');
 }
 
@@ -147,14 +154,14 @@ export async function drawSlice(study, trials, again) {
   const names = Object.keys(space);
   if (!names.length) return drawPlot(byId('slice'), [], { x: '', y: '' }, 'nothing is searched');
   const name = chooser('slice-tools', 'parameter', names, names[0], again);
-  const done = trials.filter((t) => t.state === 'COMPLETE' && t.params[name] !== undefined && (t.value ?? t.values) !== null);
-  const values = done.map((t) => t.value ?? /** @type {number[]} */ (t.values)[history.objective]);
+  const done = completeOf(trials, name);
+  const values = done.map((t) => /** @type {number} */ (valueOf(t)));
   const choice = space[name].type === 'categorical';
   await drawPlot(byId('slice'), [{
     x: done.map((t) => (choice ? escapeHtml(JSON.stringify(t.params[name])) : t.params[name])), y: values, mode: 'markers', type: 'scatter', customdata: done.map((t) => t.number),
     text: done.map(hover), hovertemplate: '%{text}<extra></extra>',
     marker: { color: done.map((t) => t.number), colorscale: [[0, colour('faint')], [1, colour('accent')]], size: 8, opacity: 0.9 },
-  }], { x: name, y: 'value', xlog: space[name].log, yrange: focusRange(values, maximizes(study)) },
+  }], { x: name, y: 'value', xlog: space[name].log, xspan: choice ? undefined : /** @type {[number, number]} */ ([space[name].low, space[name].high]), yrange: focusRange(values, maximizes(study)) },
   done.length ? `value by ${name}; later trials in stronger colour` : 'no complete trial yet');
 }
 
@@ -179,7 +186,7 @@ export async function drawPareto(study, trials) {
 /** @param {string} url @param {() => void} again */
 export async function drawImportance(url, again) {
   const evaluator = chooser('importance-tools', 'evaluator', ['ped-anova', 'fanova'], 'ped-anova', again);
-  const answer = await read(`${url}/importance`, { evaluator });
+  const answer = await read(`${url}/importance`, { evaluator, objective: history.objective });
   const shares = Object.entries(answer.importances).sort((a, b) => a[1] - b[1]);
   await drawPlot(byId('importance'), [{
     type: 'bar', orientation: 'h', x: shares.map(([, share]) => share), y: shares.map(([name]) => escapeHtml(name)),

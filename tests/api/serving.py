@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from alphagrad.api.app import create_app
+from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 
 
@@ -28,9 +29,7 @@ def serving_app(app: FastAPI, **config: Any) -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # who comes before the server waits for it
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, lifespan="on", ws="none", **config)
-        )
+        server = Server(uvicorn.Config(app, log_config=None, lifespan="on", ws="none", **config))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -17,6 +17,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import get_trial
 from tests.api import sse
+from tests.api.remote_study import RemoteStudy
 from tests.tuner.by_hand import play_one
 
 Wait = Callable[..., Any]
@@ -161,3 +162,17 @@ def test_a_client_that_leaves_takes_its_stream_along(
         wait_for(lambda: hub.streams == 0)
     wait_for(lambda: hub._poller is None)
     assert threading.active_count() <= before + 2
+
+
+def test_a_client_that_acts_as_a_trial_is_told_of_too(api: httpx.Client, name: str) -> None:
+    remote = RemoteStudy(api, name, n_trials=1)
+    trial = remote.trial()
+    with api.stream("GET", f"/v1/studies/{name}/events?after=0", timeout=30) as answer:
+        for step in range(20):
+            remote.say("report", trial, reports=[{"step": step, "value": step / 2}])
+        found = sse.events(answer, 4)
+        remote.say("tell", trial, state="COMPLETE", value=1.0)
+    kinds = ["study.submitted", "study.changed", "trial.started", "trial.progress"]
+    assert [event["kind"] for event in found] == kinds
+    assert found[2]["params"] == trial["params"]
+    assert found[3]["value"] == found[3]["step"] / 2

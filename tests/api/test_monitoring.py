@@ -27,6 +27,8 @@ from alphagrad.tuner.service_stats import FinishedTrials, service_stats
 from alphagrad.tuner.spec import parse_spec
 from alphagrad.tuner.study_store import create_study
 from alphagrad.tuner.workers import forget, see
+from tests.conftest import need
+from tests.postgres import PostgresServer, find_program
 from tests.tuner.by_hand import play, play_one
 
 Wait = Callable[..., Any]
@@ -216,3 +218,48 @@ def test_an_unknown_format_is_refused() -> None:
     assert done.returncode != 0
     assert "log_format" in done.stderr.lower()
     assert "Traceback" not in done.stderr
+
+
+def test_without_its_database_a_server_lives_and_is_not_ready(
+    tmp_path: Path, key: str, wait_for: Wait, start_service: Callable[..., Any]
+) -> None:
+    def down(found: dict[Any, float]) -> dict[Any, float] | None:
+        return (
+            found
+            if ("alphagrad_database_up", frozenset()) in found and not value(found, "database_up")
+            else None
+        )
+
+    if find_program("initdb") is None:
+        need("PostgreSQL")
+    with PostgresServer() as postgres:
+        process, url = start_service(
+            tmp_path / "home",
+            "--no-worker",
+            ALPHAGRAD_API_KEY=key,
+            ALPHAGRAD_DATABASE_URL=f"{postgres.url}/postgres",
+        )
+        try:
+            headers = {"Authorization": f"Bearer {key}"}
+            with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+                assert client.get("/readyz").status_code == 200
+                assert value(samples(client), "database_up") == 1
+                postgres.stop()
+                assert client.get("/healthz").status_code == 200
+                ready = client.get("/readyz")
+                assert (ready.status_code, ready.json()["type"]) == (
+                    503,
+                    "urn:alphagrad:problem:database-away",
+                )
+                # What was looked at a moment ago is kept for two seconds.
+                found = wait_for(lambda: down(samples(client)))
+                assert not any(name == "alphagrad_trials" for name, _ in found)
+                submitted = client.post(
+                    "/v1/studies", json={"name": "s"}, headers={"Idempotency-Key": "k"}
+                )
+                assert submitted.status_code == 503
+                postgres.start()
+                assert client.get("/readyz").status_code == 200
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)

@@ -46,6 +46,15 @@ def test_a_page_that_is_not_there_says_so_in_words(api: httpx.Client) -> None:
     assert "<img" not in answer.text
 
 
+def test_login_goes_on_to_the_query_as_well(anonymous: httpx.Client, key: str) -> None:
+    path = "/compare?trial=a/0&trial=b/1"
+    sent = anonymous.get(path, headers={"Accept": "text/html"})
+    form = anonymous.get(sent.headers["location"])
+    assert f'value="{path.replace("&", "&amp;")}"' in form.text
+    landed = anonymous.post("/login", data={"key": key, "next": path})
+    assert landed.headers["location"] == path
+
+
 def test_files_are_kept_for_good_under_their_edition(api: httpx.Client, edition: str) -> None:
     answer = api.get(f"{edition}/trial.js")
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"

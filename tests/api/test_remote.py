@@ -352,9 +352,9 @@ def test_unknown_studies_and_trials(api: httpx.Client, name: str) -> None:
 def test_thousands_of_samples_and_reports_fit(api: httpx.Client, name: str) -> None:
     study = RemoteStudy(api, name)
     trial = study.trial()
-    rows = np.zeros((1000, 50)).tolist()
+    rows = np.zeros((1000, 20)).tolist()
     trace = {"first": 0, "steps": list(range(1000)), "alpha": rows, "saturation": rows}
     reports = [{"step": step, "value": step} for step in range(1000)]
-    layers = [f"l{place}" for place in range(50)]
+    layers = [f"l{place}" for place in range(20)]
     study.say("report", trial, layers=layers, trace=trace, reports=reports)
     assert len(study.get("/trials/0/alpha")["steps"]) == 1000

@@ -300,31 +300,6 @@ def test_a_cancelled_study_has_ended(api: httpx.Client, name: str) -> None:
         assert "CANCELLED" in problem(api.post(f"/v1/studies/{name}:{verb}"), 409)["detail"]
 
 
-def test_the_openapi_document_names_every_path(api: httpx.Client) -> None:
-    document = api.get("/openapi.json").json()
-    assert document["paths"].keys() == {
-        "/healthz",
-        "/v1/tasks",
-        "/v1/tasks/{name}",
-        "/v1/studies",
-        "/v1/studies/{name}",
-        "/v1/studies/{name}:pause",
-        "/v1/studies/{name}:resume",
-        "/v1/studies/{name}:stop",
-        "/v1/studies/{name}:cancel",
-        "/v1/studies/{name}/exploits",
-        "/v1/studies/{name}/export",
-        "/v1/studies/{name}/trials",
-        "/v1/studies/{name}/trials:enqueue",
-        "/v1/studies/{name}/trials/{number}",
-        "/v1/studies/{name}/trials/{number}/attempts",
-        "/v1/studies/{name}/trials/{number}/alpha",
-        "/v1/studies/{name}/trials/{number}/metrics",
-        "/v1/studies/{name}/trials/{number}/knobs",
-    }
-    assert document["info"]["title"] == "AlphaGrad"
-
-
 def test_the_first_page_lists_the_studies(api: httpx.Client) -> None:
     answer = api.get("/")
     assert answer.status_code == 200

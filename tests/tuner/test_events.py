@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import events, knobs, leases, results, study_changes
+from alphagrad.tuner import event_retention, events, knobs, leases, results, study_changes
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, StaleFenceError
 from alphagrad.tuner.messages import KnobAnswer, Metrics, Report, Trace
@@ -225,24 +225,28 @@ def test_old_events_go_and_their_ids_are_not_given_again(
     database: Database, submit: Submit, optuna_storage: OptunaStorage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(events, "TRIMMED", 2)
+    monkeypatch.setattr(event_retention, "TRIMMED", 2)
     submit(n_trials=1)
     trial_id = play_one(database, optuna_storage, None).trial.id
     for step in range(5):
         progress = Progress()
         progress.reported(Report(step=step, value=0.5))
         announce(database, {(trial_id, 1): progress})
-    assert events.trim(database, older_than_days=1) == 0
-    age(database, "WHERE kind <> 'trial.ended' AND id <= 6", seconds=events.PROGRESS_SECONDS + 9)
-    assert events.trim(database, older_than_days=1) == 3
+    assert event_retention.trim_events(database, older_than_days=1) == 0
+    age(
+        database,
+        "WHERE kind <> 'trial.ended' AND id <= 6",
+        seconds=event_retention.PROGRESS_SECONDS + 9,
+    )
+    assert event_retention.trim_events(database, older_than_days=1) == 3
     assert [event.id for event in events.read(database, after=0)] == [1, 2, 3, 7, 8]
     age(database, "WHERE id <= 2", seconds=2 * 86_400)
-    assert events.trim(database) == 0
-    assert events.trim(database, older_than_days=1) == 2
-    monkeypatch.setattr(events, "MOST_EVENTS", 1)
-    assert events.trim(database) == 2
-    monkeypatch.setattr(events, "MOST_EVENTS", 0)
-    assert events.trim(database) == 1
+    assert event_retention.trim_events(database) == 0
+    assert event_retention.trim_events(database, older_than_days=1) == 2
+    monkeypatch.setattr(event_retention, "MOST_EVENTS", 1)
+    assert event_retention.trim_events(database) == 2
+    monkeypatch.setattr(event_retention, "MOST_EVENTS", 0)
+    assert event_retention.trim_events(database) == 1
     assert events.newest(database) == 0
     study_changes.pause_study(database, "s")
     assert [event.id for event in events.read(database, after=0)] == [9]

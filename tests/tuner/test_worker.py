@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, leases, results, run_study
+from alphagrad.tuner import StudySpec, histograms, leases, results, run_study
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
@@ -147,6 +147,17 @@ def test_a_knob_turns_at_once_and_shows_in_the_trace(
     assert (unmatched.state, without.state) == ("rejected", "rejected")
     assert "no layer matches 'none.*'" in (unmatched.reason or "")
     assert "no alpha: Adam" in (without.reason or "")
+
+    asked = [
+        histograms.ask(database, trial, layers="hidden1.*", bins=10) for trial in (turned, adam)
+    ]
+    told, refused = (
+        until(lambda question=question: histograms.read_answer(database, question), seconds=5)
+        for question in asked
+    )
+    assert told.answer is not None
+    assert set(told.answer["counts"]) == {"hidden1.weight", "hidden1.bias"}
+    assert "has no alpha" in (refused.reason or "")
 
     step = applied.step
     assert step is not None

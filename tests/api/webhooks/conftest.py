@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from alphagrad.api import webhook_sender, webhook_store
-from alphagrad.api.app import create_app
-from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from tests.api.serving import serving
 
 Open = Callable[..., httpx.Client]
 
@@ -44,22 +40,9 @@ def serve(database_url: str, tmp_path: Path, key: str) -> Iterator[Open]:
                     "webhooks_local": local,
                 }
             )
-            listener = stack.enter_context(
-                socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            )
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()  # who comes before the server is ready waits
-            server = Server(uvicorn.Config(create_app(settings), log_config=None, ws="none"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(setattr, server, "should_exit", True)
-            return stack.enter_context(
-                httpx.Client(
-                    base_url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-                    headers={"Authorization": f"Bearer {key}"},
-                )
-            )
+            url = stack.enter_context(serving(settings))
+            bearer = {"Authorization": f"Bearer {key}"}
+            return stack.enter_context(httpx.Client(base_url=url, headers=bearer))
 
         yield start
 

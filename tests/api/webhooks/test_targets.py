@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from alphagrad.api.app import create_app
-from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.webhook_address import TargetError, is_public, parse_target
 from alphagrad.api.webhook_signature import signed_headers
+from tests.api.serving import serving
 
 
 @pytest.mark.parametrize(
@@ -63,17 +59,9 @@ def api_without_local(tmp_path_factory: pytest.TempPathFactory, key: str) -> Ite
     settings = ApiSettings.model_validate(
         {"home": tmp_path_factory.mktemp("hooks"), "api_key": key, "webhooks": True}
     )
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # who comes before the server is ready waits
-        server = Server(uvicorn.Config(create_app(settings), log_config=None, ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
+    bearer = {"Authorization": f"Bearer {key}"}
+    with serving(settings) as url, httpx.Client(base_url=url, headers=bearer) as client:
+        yield client
 
 
 PRIVATE = """

@@ -10,7 +10,7 @@ from contextlib import suppress
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import lease_ends, leases, results
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import StaleFenceError
@@ -74,7 +74,7 @@ class Housekeeper:
             self._next_trim = now + TRIM_SECONDS
             trim_events(self._database)
         with self._contact.made():
-            leases.reap(self._database, remote=True, only_if=self._contact.is_steady)
+            lease_ends.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()
         tell_optuna(self._database, self._optuna, studies=studies)
         end_studies(self._database, self._optuna, studies=studies)

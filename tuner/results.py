@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import events, leases
+from alphagrad.tuner import events, lease_ends, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import UNFINISHED, StudyRow, TrialRow
@@ -86,9 +86,9 @@ def finish(
             trial.error = None if error is None else clean_text(error)
             if trial.failures <= retries:
                 delay = min(retry_delay * 2.0 ** (trial.failures - 1), MAX_RETRY_DELAY)
-                leases.release(session, trial, outcome="FAIL", error=error, delay=delay)
+                lease_ends.release(session, trial, outcome="FAIL", error=error, delay=delay)
                 return trial.state == "FAIL"
-        leases.end(session, trial, state, value=value, constraints=constraints, error=error)
+        lease_ends.end(session, trial, state, value=value, constraints=constraints, error=error)
         return True
 
     return database.retry(attempt)

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna import Study
 
-from alphagrad.tuner import exploits, histograms, knobs, leases, metrics, results, traces
+from alphagrad.tuner import (
+    exploits,
+    histograms,
+    knobs,
+    lease_ends,
+    leases,
+    metrics,
+    results,
+    traces,
+)
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.executor import Line, RunningProcess
@@ -216,7 +225,7 @@ class RunningTrial:
                 return self._judge_member()
             case OutOfSpace():
                 logger.warning("%s is put off: %s", self.title, message.error)
-                leases.give_back(
+                lease_ends.give_back(
                     self._database,
                     trial_id=self.id,
                     fence=self.fence,
@@ -226,7 +235,9 @@ class RunningTrial:
                 return True
             case Lost():
                 logger.warning("%s is to be taken over: %s", self.title, message.error)
-                leases.lose(self._database, trial_id=self.id, fence=self.fence, error=message.error)
+                lease_ends.lose(
+                    self._database, trial_id=self.id, fence=self.fence, error=message.error
+                )
                 return True
             case Finished():
                 self._finish(message)

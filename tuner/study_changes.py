@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import lease_ends
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import ConflictError, FieldError, SpecError, field_errors
 from alphagrad.tuner.models import OPEN_STUDY, StudyRow
@@ -170,7 +170,7 @@ def _close(database: Database, name: str, *, state: str, error: str) -> StudySta
         row.state = state
         if state in ENDED_STUDY and row.next_slot == 0:
             row.finished_at = db_now()  # else settle() does, when what runs has ended
-        leases.give_up_waiting(session, row, error=error)
+        lease_ends.give_up_waiting(session, row, error=error)
 
     return _change(database, name, close)
 

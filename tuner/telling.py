@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from alphagrad.tuner import results, study_store
+from alphagrad.tuner import results, settling
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
@@ -50,6 +50,6 @@ def end_studies(
         optuna_storage: Optuna's tables in it.
         studies: look at these studies alone, given by row id.
     """
-    for status in study_store.settle(database, studies=studies):
+    for status in settling.settle(database, studies=studies):
         optuna_storage.fail_orphans(status.spec)
         logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import histograms, knobs, leases, progress, study_store, workers
+from alphagrad.tuner import histograms, knobs, lease_ends, leases, progress, study_store, workers
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
@@ -283,7 +283,7 @@ class Worker:
                     self._renew()
                     renewal = time.monotonic() + lease / 3
                 with self._contact.made():
-                    leases.reap(self._database, only_if=self._contact.is_steady)
+                    lease_ends.reap(self._database, only_if=self._contact.is_steady)
             except DBAPIError as error:
                 logger.warning("leases were not renewed: %s", error.orig)
 
@@ -305,6 +305,6 @@ class Worker:
                     continue  # it had just ended
                 self._forget(running)
                 self._join_killed()
-                leases.give_back(self._database, trial_id=running.id, fence=running.fence)
+                lease_ends.give_back(self._database, trial_id=running.id, fence=running.fence)
             except (StaleFenceError, DBAPIError) as error:
                 logger.warning("%s was not given back: %s", running.title, error)

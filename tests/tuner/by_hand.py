@@ -11,8 +11,8 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import FinalState, Metrics, Trace
 from alphagrad.tuner.metrics import append_metrics
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.settling import settle
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.study_store import settle
 from alphagrad.tuner.traces import append_trace, record_layers
 
 LAYERS = ["w", "b"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy import select, text
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import lease_ends
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
-from alphagrad.tuner.study_store import settle
+from alphagrad.tuner.settling import settle
 from tests.tuner.contract_base import WORKERS
 from tests.tuner.contract_model import STEPS_ON, Slot, Study
 from tests.tuner.contract_users import Users
@@ -44,7 +44,7 @@ class Contract(Users, Workers):
 
     @rule()
     def reap(self) -> None:
-        assert leases.reap(self.database) == self.model.reap()
+        assert lease_ends.reap(self.database) == self.model.reap()
 
     @rule()
     def settle(self) -> None:

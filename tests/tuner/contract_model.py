@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from alphagrad.tuner.attempts import Outcome
-from alphagrad.tuner.leases import MAX_LOSSES
+from alphagrad.tuner.lease_ends import MAX_LOSSES
 from alphagrad.tuner.messages import FinalState
 
 OPEN = ("QUEUED", "RUNNING", "PAUSED")

@@ -7,7 +7,7 @@ import math
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import lease_ends, leases, results
 from alphagrad.tuner.knobs import list_knobs, record_answer, request_knob
 from alphagrad.tuner.messages import FinalState, KnobAnswer
 from alphagrad.tuner.optuna_storage import AskedTrial
@@ -113,7 +113,9 @@ class Workers(Base):
     def give_back(self, which: int) -> None:
         held = self.one_held(which)
         with self.stale(unless=held.holds):
-            leases.give_back(self.database, trial_id=held.claim.trial.id, fence=held.claim.fence)
+            lease_ends.give_back(
+                self.database, trial_id=held.claim.trial.id, fence=held.claim.fence
+            )
             held.study.release(held.slot, "GIVEN_BACK")
         self.held.remove(held)
 

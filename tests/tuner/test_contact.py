@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from sqlalchemy import text
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import lease_ends, leases
 from alphagrad.tuner.contact import Contact
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow
@@ -53,6 +53,6 @@ def test_who_was_out_of_contact_frees_nothing(
     assert leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     with database.write() as session:
         session.execute(text("UPDATE alphagrad_trials SET lease_expires_at = 1"))
-    assert leases.reap(database, only_if=lambda: False) == 0
+    assert lease_ends.reap(database, only_if=lambda: False) == 0
     assert get_study(database, "s").trials["RUNNING"] == 1
-    assert leases.reap(database, only_if=lambda: True) == 1
+    assert lease_ends.reap(database, only_if=lambda: True) == 1

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import event_retention, events, knobs, leases, results, study_changes
+from alphagrad.tuner import (
+    event_retention,
+    events,
+    knobs,
+    lease_ends,
+    leases,
+    results,
+    study_changes,
+)
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, StaleFenceError
 from alphagrad.tuner.messages import KnobAnswer, Metrics, Report, Trace
@@ -86,16 +94,16 @@ def test_further_attempts_are_told_and_a_trial_that_was_never_asked_is_not(
     claimed = play_one(database, optuna_storage, None)
     unasked = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     assert unasked is not None
-    leases.give_back(database, trial_id=unasked.trial.id, fence=1)
+    lease_ends.give_back(database, trial_id=unasked.trial.id, fence=1)
     before = events.newest(database)
     results.finish(
         database, trial_id=claimed.trial.id, fence=1, state="FAIL", error="a\0b" * 999, retries=1
     )
     again = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     assert again is not None
-    leases.lose(database, trial_id=claimed.trial.id, fence=2, error="gone")
+    lease_ends.lose(database, trial_id=claimed.trial.id, fence=2, error="gone")
     with pytest.raises(StaleFenceError):
-        leases.lose(database, trial_id=claimed.trial.id, fence=2, error="gone")
+        lease_ends.lose(database, trial_id=claimed.trial.id, fence=2, error="gone")
     study_changes.stop_study(database, "s")
     retried, started, lost, over, changed = told(database, after=before)
     assert retried[0] == "trial.retried"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alphagrad.tuner import leases, results
+from alphagrad.tuner import lease_ends, leases, results
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, SpecError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, open_commands, record_answer, request_knob
@@ -59,7 +59,7 @@ def test_a_change_without_sense_is_refused(
 
 
 def test_a_trial_that_does_not_run_takes_no_requests(database: Database, running: Claim) -> None:
-    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    lease_ends.give_back(database, trial_id=running.trial.id, fence=running.fence)
     with pytest.raises(ConflictError, match="is WAITING"):
         request_knob(database, running.trial, alpha=1.0)
 
@@ -85,7 +85,7 @@ def test_what_is_open_at_the_end_is_rejected(database: Database, running: Claim)
 
 def test_an_open_request_outlives_a_lost_worker(database: Database, running: Claim) -> None:
     knob = request_knob(database, running.trial, alpha=2.0)
-    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    lease_ends.give_back(database, trial_id=running.trial.id, fence=running.fence)
     assert [command.id for _, command in open_commands(database, [running.trial.id])] == [knob.id]
 
 
@@ -94,7 +94,7 @@ def test_the_answer_of_an_attempt_that_lost_its_lease_is_refused(
 ) -> None:
     trial = running.trial
     knob = request_knob(database, trial, alpha=2.0)
-    leases.give_back(database, trial_id=trial.id, fence=running.fence)
+    lease_ends.give_back(database, trial_id=trial.id, fence=running.fence)
     again = leases.claim(database, worker="other", lease_seconds=60, tasks=["digits"])
     assert again is not None
     answer = KnobAnswer(id=knob.id, applied=True, step=3)

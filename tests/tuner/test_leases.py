@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event, text
 
-from alphagrad.tuner import leases, metrics, results, traces
+from alphagrad.tuner import lease_ends, leases, metrics, results, traces
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
@@ -17,8 +17,9 @@ from alphagrad.tuner.messages import FinalState, Metrics, Trace
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
+from alphagrad.tuner.settling import settle
 from alphagrad.tuner.study_changes import cancel_study, stop_study
-from alphagrad.tuner.study_store import get_study, settle
+from alphagrad.tuner.study_store import get_study
 
 Submit = Callable[..., StudyRow]
 
@@ -157,19 +158,19 @@ def test_a_lease_that_ran_out_is_freed_and_taken_over(
     submit()
     old = must_claim(database, "old", seconds=0.05)
     results.record_ask(database, old, asked())
-    until(lambda: leases.reap(database) == 1)
+    until(lambda: lease_ends.reap(database) == 1)
     new = must_claim(database, "new")
     assert new.trial.id == old.trial.id
     assert (new.fence, new.trial.attempt, new.trial.losses) == (2, 2, 1)
     assert (new.trial.number, new.trial.params, new.trial.seed) == (0, {"x": 1.5}, 7)
     assert new.trial.worker == "new"
-    assert leases.reap(database) == 0
+    assert lease_ends.reap(database) == 0
 
 
 def test_a_lease_that_holds_is_left_alone(database: Database, submit: Submit) -> None:
     submit()
     must_claim(database)
-    assert leases.reap(database) == 0
+    assert lease_ends.reap(database) == 0
     assert [trial.state for trial in trials(database)] == ["RUNNING"]
 
 
@@ -177,7 +178,7 @@ def test_a_waiting_trial_comes_before_a_new_slot(database: Database, submit: Sub
     submit()
     first = must_claim(database)
     expire(database)
-    assert leases.reap(database) == 1
+    assert lease_ends.reap(database) == 1
     assert must_claim(database).trial.id == first.trial.id
     assert len(trials(database)) == 1
 
@@ -186,7 +187,7 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
     submit()
     old = must_claim(database, "old")
     expire(database)
-    leases.reap(database)
+    lease_ends.reap(database)
     new = must_claim(database, "new")
     stale = {"trial_id": old.trial.id, "fence": old.fence}
     row = np.ones((1, 1), dtype=np.float32)
@@ -194,7 +195,7 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
     for write in (
         lambda: finish(database, old),
         lambda: results.record_ask(database, old, asked()),
-        lambda: leases.give_back(database, trial_id=old.trial.id, fence=old.fence),
+        lambda: lease_ends.give_back(database, trial_id=old.trial.id, fence=old.fence),
         lambda: traces.record_layers(database, **stale, names=["w"]),
         lambda: traces.append_trace(database, **stale, trace=Trace(0, [1], row, row)),
         lambda: metrics.append_metrics(database, **stale, batch=batch),
@@ -211,7 +212,7 @@ def test_an_old_fence_is_refused(database: Database, submit: Submit) -> None:
 def test_a_lease_can_be_renewed_until_it_is_lost(database: Database, submit: Submit) -> None:
     submit(parallelism=2)
     kept, lost = must_claim(database, "me"), must_claim(database, "me", seconds=-1)
-    leases.reap(database)
+    lease_ends.reap(database)
     mine = {(kept.trial.id, kept.fence), (lost.trial.id, lost.fence)}
 
     def renew(worker: str) -> set[tuple[int, int]]:
@@ -267,7 +268,7 @@ def test_a_lost_worker_does_not_use_up_retries(database: Database, submit: Submi
     submit()
     must_claim(database)
     expire(database)
-    leases.reap(database)
+    lease_ends.reap(database)
     assert trials(database)[0].failures == 0
 
 
@@ -278,7 +279,7 @@ def test_a_trial_that_loses_all_its_workers_is_given_up(
     submit(n_trials=1)
     for _ in range(4):
         must_claim(database, seconds=-1)
-        assert leases.reap(database) == 1
+        assert lease_ends.reap(database) == 1
     [trial] = trials(database)
     assert (trial.state, trial.error) == ("FAIL", "lost its worker 4 times")
     assert claim(database) is None
@@ -286,23 +287,23 @@ def test_a_trial_that_loses_all_its_workers_is_given_up(
 
 def test_a_trial_that_lost_its_machine_is_free_at_once(database: Database, submit: Submit) -> None:
     submit(n_trials=1)
-    for losses in range(1, leases.MAX_LOSSES + 2):
+    for losses in range(1, lease_ends.MAX_LOSSES + 2):
         lost = must_claim(database)
-        leases.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="no power")
+        lease_ends.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="no power")
         [trial] = trials(database)
         assert (trial.losses, trial.failures) == (losses, 0)
         with pytest.raises(StaleFenceError):
-            leases.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="again")
+            lease_ends.lose(database, trial_id=lost.trial.id, fence=lost.fence, error="again")
     assert (trial.state, trial.error) == ("FAIL", "lost its worker 21 times, at last: no power")
     history = list_attempts(database, trial.id)
-    assert [one.outcome for one in history] == ["LOST"] * leases.MAX_LOSSES + ["FAIL"]
+    assert [one.outcome for one in history] == ["LOST"] * lease_ends.MAX_LOSSES + ["FAIL"]
     assert history[0].error == "no power"
 
 
 def test_a_trial_given_back_is_free_at_once(database: Database, submit: Submit) -> None:
     submit(n_trials=1)
     first = must_claim(database, "first")
-    leases.give_back(database, trial_id=first.trial.id, fence=first.fence)
+    lease_ends.give_back(database, trial_id=first.trial.id, fence=first.fence)
     second = must_claim(database, "second")
     assert (second.trial.id, second.fence) == (first.trial.id, 2)
     assert (second.trial.losses, second.trial.failures) == (0, 0)
@@ -316,9 +317,9 @@ def test_a_trial_given_back_to_a_closed_study_ends(
     back, lost = must_claim(database), must_claim(database)
     end(database, "s")
     assert claim(database) is None
-    leases.give_back(database, trial_id=back.trial.id, fence=back.fence)
+    lease_ends.give_back(database, trial_id=back.trial.id, fence=back.fence)
     expire(database)
-    leases.reap(database)
+    lease_ends.reap(database)
     assert lost.trial.id != back.trial.id
     assert [(trial.state, trial.error) for trial in trials(database)] == [
         ("FAIL", f"the study was {word}")
@@ -331,7 +332,7 @@ def test_closing_a_study_ends_the_trials_that_wait(
 ) -> None:
     submit()
     waiting = must_claim(database)
-    leases.give_back(database, trial_id=waiting.trial.id, fence=waiting.fence)
+    lease_ends.give_back(database, trial_id=waiting.trial.id, fence=waiting.fence)
     end(database, "s")
     [trial] = trials(database)
     assert (trial.state, trial.error) == ("FAIL", f"the study was {word}")
@@ -345,7 +346,7 @@ def test_a_trial_given_back_while_its_study_closes_is_not_left_waiting(
     claimed = must_claim(database)
     closing = threading.Thread(target=cancel_study, args=(database, "s"))
     with database.write() as session:
-        leases.release(
+        lease_ends.release(
             session, leases.held(session, claimed.trial.id, claimed.fence), outcome="GIVEN_BACK"
         )
         closing.start()
@@ -357,7 +358,7 @@ def test_a_trial_given_back_while_its_study_closes_is_not_left_waiting(
 
         until(closed_or_waits)
     closing.join()
-    leases.reap(database)
+    lease_ends.reap(database)
     settle(database)
     assert get_study(database, "s").row.state == "CANCELLED"
     assert [trial.state for trial in trials(database)] == ["FAIL"]

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, leases, results
+from alphagrad.tuner import StudySpec, lease_ends, leases, results
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, SpecError
 from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.settling import settle
 from alphagrad.tuner.study_changes import (
     cancel_study,
     enqueue_trial,
@@ -23,7 +24,7 @@ from alphagrad.tuner.study_changes import (
     stop_study,
     update_study,
 )
-from alphagrad.tuner.study_store import get_study, settle
+from alphagrad.tuner.study_store import get_study
 
 Submit = Callable[..., StudyRow]
 Spec = Callable[..., StudySpec]
@@ -77,7 +78,7 @@ def test_a_trial_lost_while_its_study_is_paused_waits(database: Database, submit
     submit(n_trials=1)
     must_claim(database, lease_seconds=-1)
     pause_study(database, "s")
-    leases.reap(database)
+    lease_ends.reap(database)
     assert get_study(database, "s").trials == {"WAITING": 1, "QUEUED": 0}
     assert claim(database) is None
     resume_study(database, "s")
@@ -212,7 +213,7 @@ def test_points_are_tried_in_their_order_and_the_rest_is_drawn(
 def test_a_point_stays_with_its_trial(database: Database, submit: Submit) -> None:
     submit(n_trials=2, enqueue=[{"alpha": 3.0}])
     first = must_claim(database)
-    leases.give_back(database, trial_id=first.trial.id, fence=first.fence)
+    lease_ends.give_back(database, trial_id=first.trial.id, fence=first.fence)
     again = must_claim(database)
     assert (again.trial.slot, again.trial.fixed_params) == (0, {"alpha": 3.0})
 
@@ -252,9 +253,9 @@ def test_no_more_points_than_trials(database: Database, submit: Submit) -> None:
 def test_each_attempt_is_recorded(database: Database, submit: Submit) -> None:
     submit(n_trials=1, retries=1)
     lost = must_claim(database, "a", lease_seconds=-1)
-    leases.reap(database)
+    lease_ends.reap(database)
     back = must_claim(database, "b")
-    leases.give_back(database, trial_id=back.trial.id, fence=back.fence)
+    lease_ends.give_back(database, trial_id=back.trial.id, fence=back.fence)
     assert not finish(database, must_claim(database, "c"), "FAIL", error="bad\0luck", retries=1)
     assert finish(database, must_claim(database, "d"), "PRUNED")
     found = list_attempts(database, lost.trial.id)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, select
 
-from alphagrad.tuner import Trial, leases
+from alphagrad.tuner import Trial, lease_ends, leases
 from alphagrad.tuner.channel import NullChannel
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
@@ -37,7 +37,7 @@ def take(database: Database) -> Claim:
 
 
 def take_again(database: Database, claimed: Claim) -> Claim:
-    leases.give_back(database, trial_id=claimed.trial.id, fence=claimed.fence)
+    lease_ends.give_back(database, trial_id=claimed.trial.id, fence=claimed.fence)
     again = take(database)
     assert (again.trial.id, again.fence) == (claimed.trial.id, claimed.fence + 1)
     return again

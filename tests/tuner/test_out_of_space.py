@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alphagrad.tuner import Trial, leases
+from alphagrad.tuner import Trial, lease_ends, leases
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.log_file import open_log
@@ -71,7 +71,7 @@ def test_a_trial_put_off_waits_and_has_not_failed(
     submit(n_trials=1)
     claimed = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
     assert claimed is not None
-    leases.give_back(
+    lease_ends.give_back(
         database, trial_id=claimed.trial.id, fence=claimed.fence, error="no space", delay=600
     )
     assert get_study(database, "s").trials == {"WAITING": 1, "QUEUED": 0}

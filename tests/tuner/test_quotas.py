@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import func, select
 
-from alphagrad.tuner import leases, parse_spec, queueing, quotas, study_changes, study_store
+from alphagrad.tuner import (
+    lease_ends,
+    leases,
+    parse_spec,
+    queueing,
+    quotas,
+    study_changes,
+    study_store,
+)
 from alphagrad.tuner.access_models import ApiKeyRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import QuotaError
@@ -84,7 +92,7 @@ def test_one_of_a_keys_trials_follows_when_another_ends(database: Database, subm
     assert first is not None
     assert claim(database) is None
     assert queueing.candidates(database, tasks=["digits"], study=None, engine="optuna") == []
-    leases.give_back(database, trial_id=first.trial.id, fence=first.fence)
+    lease_ends.give_back(database, trial_id=first.trial.id, fence=first.fence)
     assert claim(database) is not None
     assert claim(database) is None
     study_changes.stop_study(database, "a")  # what runs still counts

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import lease_ends, leases
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.embedded import run_study
@@ -120,11 +120,11 @@ def test_workers_leave_leases_of_clients_alone(
     remote()
     trial = taken(servers[0].ask("s", client="a"))
     expire(database)
-    assert leases.reap(database) == 0
+    assert lease_ends.reap(database) == 0
     servers[1].heartbeat("s", 0, fence=trial.fence)
-    assert leases.reap(database, remote=True) == 0
+    assert lease_ends.reap(database, remote=True) == 0
     expire(database)
-    assert leases.reap(database, remote=True) == 1
+    assert lease_ends.reap(database, remote=True) == 1
     with pytest.raises(StaleFenceError):
         servers[0].heartbeat("s", 0, fence=trial.fence)
 
@@ -239,7 +239,7 @@ def test_whatever_clients_do_each_trial_ends_once(
         if what == "die":
             expire(database, client)
             lost = [slot for slot, (who, _) in holders.items() if who == client]
-            assert leases.reap(database, remote=True) == len(lost)
+            assert lease_ends.reap(database, remote=True) == len(lost)
             for slot in lost:
                 del holders[slot]
             continue
@@ -262,7 +262,7 @@ def test_whatever_clients_do_each_trial_ends_once(
             if row.state != "WAITING":
                 ended[trial.slot] = (row.state, float(turn))
     expire(database)
-    leases.reap(database, remote=True)
+    lease_ends.reap(database, remote=True)
     while (asked := servers[0].ask("s", client="last").claim) is not None:
         number, end = asked.trial.number or 0, Finished("COMPLETE", 1000.0)
         servers[1].tell("s", number, fence=asked.fence, end=end, constraints={})

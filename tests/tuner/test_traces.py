@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from alphagrad.tuner import leases, traces
+from alphagrad.tuner import lease_ends, leases, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError
 from alphagrad.tuner.leases import Claim
@@ -78,7 +78,7 @@ def test_a_later_attempt_replaces_the_trace_from_where_it_resumed(
     name_layers(database, running, "w", "b")
     append(database, running, [1, 2, 3])
     append(database, running, [4, 5])
-    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    lease_ends.give_back(database, trial_id=running.trial.id, fence=running.fence)
     second = take(database)
     assert second.fence == 2
     append(database, second, [3, 4])
@@ -97,7 +97,7 @@ def test_samples_that_come_again_are_stored_once(database: Database, running: Cl
     assert read(database, running).steps == [1, 2, 3, 4, 5]
     with pytest.raises(ConflictError, match="first=6, but 5 samples of this attempt are stored"):
         append(database, running, [7], first=6)
-    leases.give_back(database, trial_id=running.trial.id, fence=running.fence)
+    lease_ends.give_back(database, trial_id=running.trial.id, fence=running.fence)
     second = take(database)
     append(database, second, [3, 4], first=0)
     append(database, second, [3, 4], first=0)
@@ -123,7 +123,7 @@ def test_traces_of_two_trials_are_apart(
     for claimed in (one, two):
         name_layers(database, claimed, "w", "b")
         append(database, claimed, [1, 2])
-    leases.give_back(database, trial_id=one.trial.id, fence=one.fence)
+    lease_ends.give_back(database, trial_id=one.trial.id, fence=one.fence)
     append(database, take(database), [1])
     assert read(database, one).steps == [1]
     assert read(database, two).steps == [1, 2]

@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, histograms, leases, results, run_study
+from alphagrad.tuner import StudySpec, histograms, lease_ends, leases, results, run_study
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
@@ -318,7 +318,7 @@ def test_what_comes_after_another_worker_finished_the_trial_is_refused(
     try:
         with database.write() as session:
             session.execute(text("UPDATE alphagrad_trials SET lease_expires_at = 1"))
-        assert leases.reap(database) == 1
+        assert lease_ends.reap(database) == 1
         other = leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
         assert other is not None
         identity = {"trial_id": other.trial.id, "fence": other.fence}
@@ -341,7 +341,7 @@ def test_a_report_with_an_old_fence_changes_nothing(
     create_study(database, optuna_storage, one)
     running = start_one(database, settings, optuna_storage)
     try:
-        leases.give_back(database, trial_id=running.id, fence=running.fence)
+        lease_ends.give_back(database, trial_id=running.id, fence=running.fence)
         assert leases.claim(database, worker="two", lease_seconds=60, tasks=["digits"])
         with pytest.raises(StaleFenceError):
             until(running.handle_messages, seconds=10)

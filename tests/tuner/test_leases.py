@@ -275,7 +275,7 @@ def test_a_lost_worker_does_not_use_up_retries(database: Database, submit: Submi
 def test_a_trial_that_loses_all_its_workers_is_given_up(
     database: Database, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "MAX_LOSSES", 3)
+    monkeypatch.setattr(lease_ends, "MAX_LOSSES", 3)
     submit(n_trials=1)
     for _ in range(4):
         must_claim(database, seconds=-1)

@@ -207,6 +207,10 @@ def test_another_kind_of_database_is_refused(tmp_path: Path, alphagrad: Command)
     assert "hunter2" not in line
 
 
+# What other tests' commands on the same home leave, and what depends on how fast trials were.
+APART = ("alphagrad_audit", "alphagrad_idempotency", "alphagrad_events")
+
+
 def contents(url: str) -> dict[str, tuple[int, set[str]]]:
     """For each table, how many rows it has and which columns hold something in any of them."""
     engine = create_engine(parse_url(url))
@@ -215,6 +219,8 @@ def contents(url: str) -> dict[str, tuple[int, set[str]]]:
     found = {}
     with engine.connect() as connection:
         for table in metadata.sorted_tables:
+            if table.name in APART:
+                continue
             columns = [func.count(column).label(column.name) for column in table.columns]
             row = connection.execute(select(func.count(), *columns).select_from(table)).one()
             filled = {str(name) for name, n in list(row._mapping.items())[1:] if n}

@@ -48,8 +48,11 @@ def watch(
     from alphagrad.watch_state import Watched
 
     watched = Watched(session.client, study=study)
-    events = _listen(session.client, study)
     watched.load()
+    events: Events = queue.SimpleQueue()
+    if not watched.ended:
+        events = _listen(session.client, study)
+        watched.load()  # again: now nothing is missed
     if sys.stdout.isatty() and not session.json:
         _draw(watched, events)
     else:

@@ -60,8 +60,11 @@ def test_ls_and_show_see_what_was_run(ran: Path, alphagrad: Command) -> None:
     assert shown.stdout.count("COMPLETE ") == 2
 
 
-def test_a_study_that_has_ended_cannot_be_stopped(ran: Path, alphagrad: Command) -> None:
-    assert "COMPLETED" in one_line(alphagrad("stop", "tiny", "--home", str(ran)))
+def test_a_study_that_has_ended_cannot_be_stopped(
+    ran: Path, alphagrad: Command, tmp_path: Path
+) -> None:
+    home = shutil.copytree(ran, tmp_path / "home")  # an attempt is written down, too
+    assert "COMPLETED" in one_line(alphagrad("stop", "tiny", "--home", str(home)))
 
 
 def test_a_worker_runs_what_was_submitted_but_not_what_was_stopped(
@@ -207,6 +210,10 @@ def test_another_kind_of_database_is_refused(tmp_path: Path, alphagrad: Command)
     assert "hunter2" not in line
 
 
+# What other tests' commands on the same home leave, and what depends on how fast trials were.
+APART = ("alphagrad_audit", "alphagrad_idempotency", "alphagrad_events")
+
+
 def contents(url: str) -> dict[str, tuple[int, set[str]]]:
     """For each table, how many rows it has and which columns hold something in any of them."""
     engine = create_engine(parse_url(url))
@@ -215,6 +222,8 @@ def contents(url: str) -> dict[str, tuple[int, set[str]]]:
     found = {}
     with engine.connect() as connection:
         for table in metadata.sorted_tables:
+            if table.name in APART:
+                continue
             columns = [func.count(column).label(column.name) for column in table.columns]
             row = connection.execute(select(func.count(), *columns).select_from(table)).one()
             filled = {str(name) for name, n in list(row._mapping.items())[1:] if n}
@@ -232,6 +241,8 @@ def test_run_leaves_the_same_rows_on_postgresql(
     assert not (tmp_path / "alphagrad.db").exists()
     there = contents(url)
     here = contents(f"sqlite:///{ran / 'alphagrad.db'}")
+    # How many signs of progress there are depends on the time that the trials took.
+    assert there.pop("alphagrad_events")[1] == here.pop("alphagrad_events")[1]
     assert there == here
     for table in ("alphagrad_studies", "alphagrad_trials", "alphagrad_traces", "trials"):
         assert there[table][0] > 0, table

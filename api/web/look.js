@@ -120,7 +120,9 @@ export class Look {
 function inWords(histogram, zeros) {
   const others = histogram.counts.reduce((a, b) => a + b, 0);
   const all = (zeros + others).toLocaleString('en');
-  const above = `about ${percent(shareAbove(histogram))} lie above ${number(histogram.tau)}`;
+  const share = shareAbove(histogram);
+  const many = share === 0 ? 'none lies' : share < 0.0005 ? 'hardly any lie' : share === 1 ? 'all lie' : `about ${percent(share)} lie`;
+  const above = `${many} above ${number(histogram.tau)}`;
   return zeros ? `${zeros.toLocaleString('en')} of ${all} entries are exactly 0; of the others ${above}`
     : `none of ${all} entries is exactly 0; ${above}`;
 }

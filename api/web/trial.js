@@ -93,6 +93,8 @@ async function readTrace() {
 
 async function readCommands() {
   const answer = await readAnswer(`${url}/knobs`);
+  // An answer that was overtaken knows fewer of them.
+  if (answer.body.items.length < commands.length) return;
   commands = answer.body.items;
   etag = answer.etag;
   if (instrument) {
@@ -153,6 +155,7 @@ async function start() {
     onSent: async () => {
       await readCommands();
       showKnob();
+      return commands;
     },
   });
   look = new Look(instrument, url);

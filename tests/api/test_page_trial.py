@@ -181,7 +181,8 @@ def test_somebody_else_turned_the_knob_meanwhile(
     # The page's next look at the commands is held on its way, so that it knows none of the turn
     # that a second client makes.
     held: list[Route] = []
-    tab.route("**/knobs", held.append)
+    holding = True
+    tab.route("**/knobs", lambda route: held.append(route) if holding else route.continue_())
     with tab.expect_request("**/knobs"):
         pass
     before = service.get(f"{url}/knobs")
@@ -192,7 +193,7 @@ def test_somebody_else_turned_the_knob_meanwhile(
         set_alpha.click()
     assert refused.value.status == 412
     assert refused.value.request.headers["if-match"] == before.headers["etag"]
-    tab.unroute("**/knobs")
+    holding = False
     for route in held:
         route.continue_()
     conflict = tab.locator("#knob-conflict")
@@ -208,6 +209,7 @@ def test_somebody_else_turned_the_knob_meanwhile(
     assert taken.value.request.headers["if-match"] == theirs.headers["etag"]
     expect(conflict).to_be_hidden()
     expect(tab.locator("#knobs li").first).to_contain_text("q.output.weight α = 30")
+    tab.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_look_at_what_the_tanh_receives(

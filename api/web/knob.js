@@ -149,6 +149,7 @@ export class Knob {
   /** @param {{alpha?: number, pin?: boolean}} change */
   async #send(change) {
     this.conflict.hidden = true;
+    this.touched = true; // what is about to be sent stays, whatever happens to α meanwhile
     const globs = globsFor(this.instrument.names, this.instrument.trace.layers);
     // What is on the screen now; each command's own tag is what the next one follows.
     let etag = this.options.etag();

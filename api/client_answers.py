@@ -159,6 +159,7 @@ class HistogramData(TypedDict):
     edges: list[float]
     counts: dict[str, list[int]]
     zeros: dict[str, int]
+    tau: dict[str, float]
 
 
 class CurveData(TypedDict):

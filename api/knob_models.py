@@ -18,3 +18,4 @@ class HistogramOut(BaseModel):
     )
     counts: dict[str, list[int]] = Field(description="entries per bin, by layer")
     zeros: dict[str, int] = Field(description="entries that are exactly 0, by layer")
+    tau: dict[str, float] = Field(description="by layer: the entries above it are saturated")

@@ -60,6 +60,7 @@ EXAMPLES: dict[str, Any] = {
         "edges": [0.0001, 0.1, 100.0],
         "counts": {"hidden1.weight": [700, 24]},
         "zeros": {"hidden1.weight": 300},
+        "tau": {"hidden1.weight": 2.5},
     },
     "ImportanceOut": {
         "evaluator": "ped-anova",

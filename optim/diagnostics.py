@@ -23,11 +23,13 @@ class Histogram:
         edges: the bins' edges, evenly spaced in the logarithm, one more than ``counts``.
         counts: entries per bin. The first bin also holds what is smaller, the last what is larger.
         zeros: entries that are exactly 0, in no bin.
+        tau: τ: the entries above it are saturated.
     """
 
     edges: list[float]
     counts: list[int]
     zeros: int
+    tau: float
 
 
 @torch.no_grad()
@@ -79,7 +81,10 @@ def tanh_input_histograms(
         logs = inputs[inputs > 0].log10().clamp(start, stop)
         counts = torch.histc(logs, bins=bins, min=start, max=stop)
         found[layer.name] = Histogram(
-            edges, [int(count) for count in counts.tolist()], inputs.numel() - logs.numel()
+            edges,
+            [int(count) for count in counts.tolist()],
+            inputs.numel() - logs.numel(),
+            optimizer.param_groups[layer.group]["tau"],
         )
     return found
 

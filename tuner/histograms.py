@@ -106,6 +106,7 @@ def record_answer(database: Database, answer: HistogramAnswer, *, trial_id: int)
                     "edges": answer.edges,
                     "counts": answer.counts,
                     "zeros": answer.zeros,
+                    "tau": answer.tau,
                 },
             )
         )

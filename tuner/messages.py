@@ -130,7 +130,8 @@ class HistogramQuestion:
 class HistogramAnswer:
     """Trial to worker: the bins' edges and the counts of each layer, at a step; or why not.
 
-    ``zeros`` holds the entries that are exactly 0, which are in no bin.
+    ``zeros`` holds the entries that are exactly 0, which are in no bin; ``tau`` the threshold above
+    which an entry is saturated.
     """
 
     id: int
@@ -138,6 +139,7 @@ class HistogramAnswer:
     edges: list[float]
     counts: dict[str, list[int]]
     zeros: dict[str, int]
+    tau: dict[str, float]
     reason: str | None = None
 
 

@@ -32,7 +32,9 @@ class Answering:
         self._question = question
         self._waiting = list(optimizers)
         self._names = [name for optimizer in optimizers for name in optimizer.layer_names()]
-        self._answer = HistogramAnswer(id=question.id, step=0, edges=[], counts={}, zeros={})
+        self._answer = HistogramAnswer(
+            id=question.id, step=0, edges=[], counts={}, zeros={}, tau={}
+        )
         self._since = time.monotonic()
 
     def look(self, optimizer: Optimizer, *, step: int) -> HistogramAnswer | None:
@@ -63,6 +65,7 @@ class Answering:
                 for name, histogram in histograms.items():
                     self._answer.counts[name] = histogram.counts
                     self._answer.zeros[name] = histogram.zeros
+                    self._answer.tau[name] = histogram.tau
                     self._answer.edges[:] = histogram.edges
         if self._waiting and time.monotonic() - self._since < PATIENCE_SECONDS:
             return None
@@ -72,10 +75,11 @@ class Answering:
             edges=self._answer.edges,
             counts=self._answer.counts,
             zeros=self._answer.zeros,
+            tau=self._answer.tau,
         )
 
     def refusal(self, reason: str) -> HistogramAnswer:
         """The answer of one that cannot be given."""
         return HistogramAnswer(
-            id=self._question.id, step=0, edges=[], counts={}, zeros={}, reason=reason
+            id=self._question.id, step=0, edges=[], counts={}, zeros={}, tau={}, reason=reason
         )

@@ -124,6 +124,18 @@ export async function readAll(url, query = {}, most = Infinity) {
  * @returns {Promise<any>}
  */
 export async function write(method, url, body, headers = {}) {
+  return (await writeAnswer(method, url, body, headers)).body;
+}
+
+/**
+ * As `write`, with the answer's entity tag.
+ * @param {'POST' | 'PATCH' | 'DELETE'} method
+ * @param {string} url
+ * @param {any} [body]
+ * @param {Record<string, string>} [headers]
+ * @returns {Promise<{body: any, etag: string | null}>}
+ */
+export async function writeAnswer(method, url, body, headers = {}) {
   // The same for all tries of one write, so that it is done once.
   const once = method === 'POST' ? { 'Idempotency-Key': randomKey() } : {};
   let key = sessionStorage.getItem(KEY);
@@ -143,7 +155,7 @@ export async function write(method, url, body, headers = {}) {
         body: body === undefined ? undefined : JSON.stringify(body),
       });
       sessionStorage.setItem(KEY, key);
-      return answer.status === 204 ? null : await answer.json();
+      return { body: answer.status === 204 ? null : await answer.json(), etag: answer.headers.get('etag') };
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
       sessionStorage.removeItem(KEY);

@@ -28,17 +28,24 @@ export function showCommands(host, commands, trace) {
  * @param {import('./trace.js').Trace} trace
  */
 function line(command, place, trace) {
-  const what = [command.alpha === null ? '' : `α = ${number(command.alpha, 4)}`,
-    command.pin === true ? 'pinned' : command.pin === false ? 'released' : ''].filter(Boolean).join(', ');
   const state = command.state === 'applied'
     ? `applied at step ${command.step === null ? 'the next' : command.step.toLocaleString('en')}`
     : command.state === 'rejected' ? `rejected: ${command.reason || ''}` : 'requested …';
   return el('li', { data: { state: command.state } },
     el('span', { class: 'command-mark', 'aria-label': `command ${place}` }, String(place)),
     el('div', {},
-      el('div', {}, el('code', {}, command.layers), ' ', what),
+      el('div', {}, el('code', {}, command.layers), ' ', inWords(command)),
       el('div', { class: 'command-state' }, state, el('span', { class: 'muted' }, ` · ${ago(command.requested_at)}`)),
       answer(command, trace)));
+}
+
+/**
+ * What a command asks for.
+ * @param {import('./knob.js').Command} command
+ */
+export function inWords(command) {
+  return [command.alpha === null ? '' : `α = ${number(command.alpha, 4)}`,
+    command.pin === true ? 'pinned' : command.pin === false ? 'released' : ''].filter(Boolean).join(', ');
 }
 
 /**

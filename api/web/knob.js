@@ -3,8 +3,9 @@
  * @module
  */
 
-import { ApiError, write } from './api.js';
-import { acts, toast, toastError } from './chrome.js';
+import { ApiError, writeAnswer } from './api.js';
+import { acts, toastError } from './chrome.js';
+import { inWords } from './commands.js';
 import { el, fill, path, say } from './dom.js';
 import { number, percent } from './format.js';
 import { globPattern, globsFor } from './globs.js';
@@ -23,7 +24,7 @@ export class Knob {
   /**
    * @param {HTMLElement} host
    * @param {Instrument} instrument
-   * @param {{study: string, number: number, scheduled: boolean, onSent: () => Promise<void>,
+   * @param {{study: string, number: number, scheduled: boolean, onSent: () => Promise<Command[]>,
    *   etag: () => string | null}} options
    */
   constructor(host, instrument, options) {
@@ -43,6 +44,7 @@ export class Knob {
     this.release = el('button', { type: 'button', class: 'button wide', title: 'Let schedulers move these layers again' }, 'Release');
     this.pin = el('input', { type: 'checkbox', id: 'pin' });
     this.pin.checked = options.scheduled;
+    this.conflict = el('p', { class: 'notice', id: 'knob-conflict', role: 'alert', hidden: true });
     this.#build(host);
   }
 
@@ -63,7 +65,8 @@ export class Knob {
       el('div', { class: 'alpha-head' }, el('label', { for: 'alpha-slider' }, 'α'), this.exact),
       el('div', { class: 'slider' }, this.now, this.slider, this.ticks),
       el('label', { class: 'check' }, this.pin, ' pin: keep schedulers off'),
-      el('div', { class: 'field-row' }, this.send, this.release));
+      el('div', { class: 'field-row' }, this.send, this.release),
+      this.conflict);
     this.slider.addEventListener('input', () => this.#set(10 ** Number(this.slider.value), 'slider'));
     this.exact.addEventListener('input', () => this.#set(Number(this.exact.value.replace(',', '.')), 'exact'));
     this.exact.addEventListener('keydown', (event) => {
@@ -145,18 +148,35 @@ export class Knob {
 
   /** @param {{alpha?: number, pin?: boolean}} change */
   async #send(change) {
-    for (const layers of globsFor(this.instrument.names, this.instrument.trace.layers)) {
-      const etag = this.options.etag();
+    this.conflict.hidden = true;
+    this.touched = true; // what is about to be sent stays, whatever happens to α meanwhile
+    const globs = globsFor(this.instrument.names, this.instrument.trace.layers);
+    // What is on the screen now; each command's own tag is what the next one follows.
+    let etag = this.options.etag();
+    for (const [sent, layers] of globs.entries()) {
       try {
-        await write('PATCH', this.url, { layers, ...change }, etag ? { 'If-Match': etag } : {});
+        ({ etag } = await writeAnswer('PATCH', this.url, { layers, ...change }, etag ? { 'If-Match': etag } : {}));
       } catch (error) {
-        await this.options.onSent();
+        const commands = await this.options.onSent();
         if (!(error instanceof ApiError) || error.status !== 412) return toastError(error);
-        return toast('Somebody else turned the knob meanwhile. Look at the commands, then send again.', 'bad');
+        return this.#sayConflict(commands, sent, globs.length);
       }
-      await this.options.onSent();
     }
+    await this.options.onSent();
     this.touched = false;
+  }
+
+  /**
+   * @param {Command[]} commands
+   * @param {number} sent So many commands of ours went out before.
+   * @param {number} all
+   */
+  #sayConflict(commands, sent, all) {
+    const latest = commands.at(-1);
+    this.conflict.hidden = false;
+    fill(this.conflict, 'Somebody else turned the knob meanwhile: ',
+      latest && el('strong', {}, `${latest.layers} ${inWords(latest)}`), latest && ` (command ${commands.length}). `,
+      sent ? `${sent} of your ${all} commands went out before it. ` : 'Yours was not sent. ', 'Send again to turn it all the same.');
   }
 }
 

@@ -16,7 +16,7 @@ import { dimensionsOf, place } from './space.js';
 import { chooser, drawContour, drawHistory, drawImportance, drawPareto, drawSlice, goodScale, history } from './study_plots.js';
 import { Trials } from './trials.js';
 import { TrialsTable } from './trials_table.js';
-import { showVerbs } from './verbs.js';
+import { leave, showVerbs } from './verbs.js';
 
 const name = /** @type {string} */ (byId('study').dataset.study);
 const url = path`/v1/studies/${name}`;
@@ -170,8 +170,8 @@ refresh().then(() => {
     if (event.kind === 'tick' && study && !OPEN.has(study.state)) return;
     if (event.kind === 'trial.progress' || event.kind === 'trial.knob') return;
     if (typeof event.trial === 'number') trials.dirty.add(event.trial);
-    if (event.kind === 'study.deleted') location.assign('/');
-    soon();
+    if (event.kind === 'study.deleted') leave();
+    else soon();
   }, { study: name });
 });
 recoloured.add(() => { if (study) showTrials().catch(toastError); });

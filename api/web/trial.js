@@ -12,6 +12,7 @@ import { Instrument } from './instrument.js';
 import { Knob } from './knob.js';
 import { follow } from './live.js';
 import { Log } from './log.js';
+import { Look } from './look.js';
 import { MetricPlot, ValuePlot } from './trial_plots.js';
 import { Trace } from './trace.js';
 
@@ -32,6 +33,9 @@ let etag = null;
 
 let knob = /** @type {Knob | null} */ (null);
 let instrument = /** @type {Instrument | null} */ (null);
+let look = /** @type {Look | null} */ (null);
+/** Whether whoever runs the trial cannot be asked. */
+let remote = false;
 
 async function readTrial() {
   const before = trial;
@@ -89,6 +93,8 @@ async function readTrace() {
 
 async function readCommands() {
   const answer = await readAnswer(`${url}/knobs`);
+  // An answer that was overtaken knows fewer of them.
+  if (answer.body.items.length < commands.length) return;
   commands = answer.body.items;
   etag = answer.etag;
   if (instrument) {
@@ -99,6 +105,7 @@ async function readCommands() {
 
 function showKnob() {
   knob?.update(trial.state === 'RUNNING');
+  look?.update(trial.state === 'RUNNING' && !remote);
   say(byId('knob-scope'), trial.state === 'RUNNING' ? '' : `turns in a running trial; this one is ${trial.state.toLowerCase()}`);
   showCommands(byId('knobs'), commands, trace);
 }
@@ -148,12 +155,14 @@ async function start() {
     onSent: async () => {
       await readCommands();
       showKnob();
+      return commands;
     },
   });
+  look = new Look(instrument, url);
   await Promise.all([showAttempts(), showNeighbours()]);
   await refresh();
   // For who looks from the console, and for tests.
-  Object.assign(window, { alphagrad: { trace, instrument, knob } });
+  Object.assign(window, { alphagrad: { trace, instrument, knob, look } });
   follow((event) => {
     if (event.kind === 'tick' ? trial.state === 'RUNNING' || trial.state === 'WAITING' : event.study === study && event.trial === place) soon();
   }, { study });
@@ -161,7 +170,8 @@ async function start() {
 
 async function showNeighbours() {
   const link = (/** @type {number} */ to, /** @type {string} */ text) => el('a', { href: path`/studies/${study}/trials/${to}` }, text);
-  const { trials } = await read(path`/v1/studies/${study}`);
+  const { trials, spec } = await read(path`/v1/studies/${study}`);
+  remote = spec.engine === 'remote';
   const { QUEUED: _, ...started } = trials;
   const more = place + 1 < Object.values(started).reduce((/** @type {number} */ a, /** @type {any} */ b) => a + b, 0);
   fill(byId('neighbours'), place > 0 && link(place - 1, '← previous'), ' ', more && link(place + 1, 'next →'),

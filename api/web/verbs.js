@@ -43,8 +43,16 @@ export function showVerbs(study, changed) {
     !open && verb('Delete', async () => {
       if (!await sure('Delete the study?', 'Its trials, traces, metrics, checkpoints and logs are deleted for good.', 'Delete')) return;
       await write('DELETE', url);
-      location.assign('/');
+      leave();
     }, 'danger'));
+}
+
+let leaving = false;
+
+/** To the list of studies, once: a second navigation would break off the first. */
+export function leave() {
+  if (!leaving) location.assign('/');
+  leaving = true;
 }
 
 /** @param {any} study @param {string} url @param {() => void} changed */

@@ -61,7 +61,9 @@ def test_who_asks_the_same_gets_the_same_answer(
         wait_for(lambda: len(questions(state, claim)) == 2)
         for row_id, question in histograms.open_questions(state, [claim.trial.id]):
             edges = [1.0] * (question.bins + 1)
-            said = HistogramAnswer(question.id, 9, edges, {"w": [1] * question.bins}, {"w": 0})
+            said = HistogramAnswer(
+                question.id, 9, edges, {"w": [1] * question.bins}, {"w": 0}, {"w": 2}
+            )
             histograms.record_answer(state, said, trial_id=row_id)
         first = answers[0].result().json()
         assert first == {
@@ -69,6 +71,7 @@ def test_who_asks_the_same_gets_the_same_answer(
             "edges": [1.0] * 4,
             "counts": {"w": [1, 1, 1]},
             "zeros": {"w": 0},
+            "tau": {"w": 2},
         }
         assert [answer.result().json() for answer in answers] == [first] * 3
         assert other.result().json()["counts"] == {"w": [1, 1, 1, 1]}

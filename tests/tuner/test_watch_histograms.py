@@ -24,7 +24,7 @@ class Recorder(NullChannel):
 
 def optimizer(name: str) -> tuple[torch.Tensor, AlphaGrad]:
     weight = torch.zeros(1000, requires_grad=True)
-    return weight, AlphaGrad([(name, weight)], alpha=1.0)
+    return weight, AlphaGrad([(name, weight)], alpha=1.0, tau=1.25 if name == "actor" else 2.5)
 
 
 def step(weight: torch.Tensor, of: torch.optim.Optimizer) -> None:
@@ -50,6 +50,7 @@ def test_each_optimizer_is_looked_at_before_its_own_step() -> None:
         "actor": 1000,
     }
     assert len(answer.edges) == 7
+    assert answer.tau == {"critic": 2.5, "actor": 1.25}
     step(*critic)
     assert len(line.answers) == 1
 

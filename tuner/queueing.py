@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import quotas
@@ -27,26 +28,7 @@ def candidates(
     Nothing is locked here, so that looking for work is free while there is none. ``quota`` is how
     many trials of one API key run at a time, where the key has no quota of its own.
     """
-    running = (
-        select(TrialRow.study_id, func.count().label("count"))
-        .where(TrialRow.state == "RUNNING")
-        .group_by(TrialRow.study_id)
-        .subquery()
-    )
-    count = func.coalesce(running.c.count, 0)
-    query = (
-        select(StudyRow.id, StudyRow.spec, StudyRow.owner)
-        .outerjoin(running, running.c.study_id == StudyRow.id)
-        .where(
-            StudyRow.state.in_(CLAIMABLE_STUDY),
-            count < StudyRow.parallelism,
-            (StudyRow.next_slot < StudyRow.n_trials)
-            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, is_ready()).exists(),
-        )
-        .order_by(StudyRow.priority.desc(), count, StudyRow.id)
-    )
-    if study is not None:
-        query = query.where(StudyRow.name == study)
+    query = _CANDIDATES if study is None else _CANDIDATES.where(StudyRow.name == study)
     with database.read() as session:
         rows = [
             row
@@ -63,6 +45,31 @@ def is_ready() -> ColumnElement[bool]:
     """Whether a trial waits, and its pause before a retry is over."""
     paused = func.coalesce(TrialRow.not_before, 0.0) > db_now()
     return and_(TrialRow.state == "WAITING", ~paused)
+
+
+def _candidates() -> Select[tuple[int, dict[str, Any], str | None]]:
+    running = (
+        select(TrialRow.study_id, func.count().label("count"))
+        .where(TrialRow.state == "RUNNING")
+        .group_by(TrialRow.study_id)
+        .subquery()
+    )
+    count = func.coalesce(running.c.count, 0)
+    return (
+        select(StudyRow.id, StudyRow.spec, StudyRow.owner)
+        .outerjoin(running, running.c.study_id == StudyRow.id)
+        .where(
+            StudyRow.state.in_(CLAIMABLE_STUDY),
+            count < StudyRow.parallelism,
+            (StudyRow.next_slot < StudyRow.n_trials)
+            | select(TrialRow.id).where(TrialRow.study_id == StudyRow.id, is_ready()).exists(),
+        )
+        .order_by(StudyRow.priority.desc(), count, StudyRow.id)
+    )
+
+
+_CANDIDATES = _candidates()
+"""Built once: that takes longer than to execute it."""
 
 
 def next_trial(session: Session, study: StudyRow, *, quota: int | None = None) -> TrialRow | None:

@@ -51,7 +51,7 @@ class Places:
     """
 
     def __init__(self, postgresql: str | None, databases: list[str]) -> None:
-        self._server = postgresql
+        self.server = postgresql
         self._start = postgresql is None and "postgresql" in databases
         self._stack = ExitStack()
         self._count = 0
@@ -64,7 +64,7 @@ class Places:
             sys.path.insert(0, str(HERE.parent))
             from tests.postgres import PostgresServer
 
-            self._server = self._stack.enter_context(PostgresServer(fsync=True)).url
+            self.server = self._stack.enter_context(PostgresServer(fsync=True)).url
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -78,9 +78,9 @@ class Places:
         home.mkdir()
         if kind == "sqlite":
             return {"home": str(home), "url": f"sqlite:///{home / 'alphagrad.db'}"}
-        with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:
+        with psycopg.connect(f"{self.server}/postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
-        return {"home": str(home), "url": f"{self._server}/{name}"}
+        return {"home": str(home), "url": f"{self.server}/{name}"}
 
 
 def child(script: str, job: dict[str, Any]) -> dict[str, Any]:

@@ -25,11 +25,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -63,16 +61,18 @@ def service(place: dict[str, str]) -> Iterator[tuple[int, str]]:
         "ALPHAGRAD_REQUESTS_PER_MINUTE": "1000000",
     }
     command = [sys.executable, "-m", "alphagrad", "serve", "--port", "0", "--slots", "2"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
+    home = Path(place["home"])
+    with (
+        (home / "serve.log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stderr=log) as server,
+    ):
         try:
-            assert server.stderr is not None
-            lines = iter(server.stderr)
-            address = next(
-                found[1] for line in lines if (found := re.search(r"listening on (http\S+)", line))
-            )
-            # A full pipe would halt the server.
-            threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
-            yield server.pid, address
+            state = home / "serve.json"
+            while not state.exists():
+                if server.poll() is not None:
+                    raise SystemExit((home / "serve.log").read_text(encoding="utf-8")[-3000:])
+                time.sleep(0.05)
+            yield server.pid, json.loads(state.read_text(encoding="utf-8"))["url"]
         finally:
             server.terminate()
 

@@ -13,8 +13,9 @@ sent is compared with the table of events, row by row.
 The GETs are an open loop: request n is due at n / rate whether those before it were answered or
 not, and its latency counts from when it was due. wrk 4 and Locust are closed loops: while the
 server halts, each of their connections waits, sends nothing, and so leaves out the very requests
-that would have been slow. wrk2 does not, but is not packaged. The loader is asyncio and httpx; "sent late" is what it
-adds itself where the machine is too busy to let it send in time, and is part of the latency.
+that would have been slow. wrk2 does not, but is not packaged. The loader is asyncio and httpx;
+"sent late" is what it adds itself where the machine is too busy to let it send in time, and is part
+of the latency.
 
 Without ``--postgresql URL`` (of a server, without a database) a server is started for the run, with
 PostgreSQL's defaults: a commit waits for the disk.
@@ -38,15 +39,24 @@ from typing import Any
 
 import httpx
 import psycopg
+from places import DATABASES, FIGURES, HERE, Places, child
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from tuner import DATABASES, FIGURES, HERE, Places, child
 from tuner_tables import TITLES
 
 KEY = "a key for one run"
 STUDIES = HERE.parent / "studies"
-PACKAGES = ("fastapi", "uvicorn", "starlette", "pydantic", "sqlalchemy", "optuna", "optuna-dashboard", "httpx")
+PACKAGES = (
+    "fastapi",
+    "uvicorn",
+    "starlette",
+    "pydantic",
+    "sqlalchemy",
+    "optuna",
+    "optuna-dashboard",
+    "httpx",
+)
 TARGET_MS = 50.0
 START_SECONDS = 120.0
 
@@ -132,7 +142,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
         "database", "GET", "p50 ms", "p95", "p99", "max", "sent late p99", "server's CPU ms",
         "kB", "failed", "2 trials run",
         box=SIMPLE_HEAD,
-        title=f"{result['rate']} requests a second for {result['seconds']} s, latency from when due",
+        title=f"{result['rate']} requests a second for {result['seconds']} s, from when due",
     )  # fmt: skip
     streams = Table(
         "database", "streams", "events", "sent", "missing", "repeated", "out of order", "differ",

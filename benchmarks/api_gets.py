@@ -18,10 +18,7 @@ import httpx
 
 LATE_SECONDS = 30.0
 """A request, or the last event of a stream, is waited for so long."""
-# Below the 5 s after which the server closes a connection that is not used.
-LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0
-)
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ async def submits(client: httpx.AsyncClient, job: dict[str, Any]) -> dict[str, A
 
     async def one(body: dict[str, Any]) -> httpx.Response:
         begin = time.perf_counter()
-        headers = {"Idempotency-Key": f"submit {body['name']}".replace(" ", "-")}
+        headers = {"Idempotency-Key": f"submit-{body['name']}"}
         answer = await client.post("/v1/studies", json=body, headers=headers)
         took.append(time.perf_counter() - begin)
         return answer
@@ -143,7 +143,9 @@ def judge(
         found["foreign"] += len(set(seen) - due)
         found["repeated"] += len(seen) - len(set(seen))
         found["out_of_order"] += sum(b < a for a, b in pairwise(seen))
-        found["different"] += sum(texts.setdefault(id_, line) != line for id_, line in reader.events)
+        found["different"] += sum(
+            texts.setdefault(id_, line) != line for id_, line in reader.events
+        )
     at = {row.id: row.at for row in rows}
     for reader in readers:
         delays += [

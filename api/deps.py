@@ -1,4 +1,7 @@
-"""What route functions ask for."""
+"""What route functions ask for.
+
+All are coroutines: FastAPI would call each plain function in a thread, for nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,22 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _optuna_storage(request: Request) -> OptunaStorage:
+async def _optuna_storage(request: Request) -> OptunaStorage:
     storage: OptunaStorage = request.app.state.optuna_storage
     return storage
 
 
-def _settings(request: Request) -> TunerSettings:
+async def _settings(request: Request) -> TunerSettings:
     settings: TunerSettings = request.app.state.settings
     return settings
 
 
-def _importances(request: Request) -> Importances:
+async def _importances(request: Request) -> Importances:
     importances: Importances = request.app.state.importances
     return importances
 
@@ -39,7 +42,7 @@ async def _event_hub(request: Request) -> EventHub:
     return hub
 
 
-def _principal(request: Request) -> Principal:
+async def _principal(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
 

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 GRACEFUL_SECONDS = 5
 HOME_CHECK_SECONDS = 2.0
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep a connection that is not used (httpx 5 s, nginx 60 s): one
+that the server closes first may be closed under a request on its way."""
 
 
 class ServeError(RuntimeError):
@@ -68,6 +71,7 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
             ws="none",
             **proxy_options(settings),
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
     )

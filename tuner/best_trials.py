@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.models import StudyRow, TrialRow
 
 MOST_BEST = 100
 """So many trials of a Pareto front are shown at most."""
+
+# Built once, since building one takes longer than to execute it.
+_OF_STUDY = TrialRow.study_id == bindparam("study")
+_FRONT = (
+    select(TrialRow).where(_OF_STUDY, TrialRow.on_front).order_by(TrialRow.number).limit(MOST_BEST)
+)
+_FEASIBLE = select(TrialRow).where(_OF_STUDY, TrialRow.state == "COMPLETE", TrialRow.feasible)
+_BEST = {
+    "maximize": _FEASIBLE.order_by(TrialRow.value.desc()).limit(bindparam("most")),
+    "minimize": _FEASIBLE.order_by(TrialRow.value.asc()).limit(bindparam("most")),
+}
 
 
 def dominates(one: Sequence[float], other: Sequence[float], directions: Sequence[str]) -> bool:
@@ -63,10 +74,7 @@ def best_trials(session: Session, study: StudyRow, *, most: int = 1) -> list[Tri
     Returns:
         Those, or with several objectives the Pareto front: at most ``MOST_BEST``, by number.
     """
-    of_study = TrialRow.study_id == study.id
     if study.spec.get("directions"):
-        front = select(TrialRow).where(of_study, TrialRow.on_front).order_by(TrialRow.number)
-        return list(session.scalars(front.limit(MOST_BEST)))
-    order = TrialRow.value.desc() if study.spec["direction"] == "maximize" else TrialRow.value.asc()
-    feasible = (of_study, TrialRow.state == "COMPLETE", TrialRow.feasible)
-    return list(session.scalars(select(TrialRow).where(*feasible).order_by(order).limit(most)))
+        return list(session.scalars(_FRONT, {"study": study.id}))
+    best = _BEST[study.spec["direction"]]
+    return list(session.scalars(best, {"study": study.id, "most": most}))

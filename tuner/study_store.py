@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,14 @@ from alphagrad.tuner.warm_start import check_sources
 
 ENDED_STUDY = ("COMPLETED", "FAILED", "CANCELLED")
 RECORDED_PACKAGES = ("alphagrad", "gymnasium", "mujoco", "numpy", "optuna", "torch")
+
+# Built once, since building one takes longer than to execute it.
+_BY_NAME = select(StudyRow).where(StudyRow.name == bindparam("name"))
+_BY_STATE = (
+    select(TrialRow.state, func.count(), db_now())
+    .where(TrialRow.study_id == bindparam("study"))
+    .group_by(TrialRow.state)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,8 +238,7 @@ def by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
     """
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise StudyNotFoundError(name)  # PostgreSQL would not even take some of these as text
-    query = select(StudyRow).where(StudyRow.name == name)
-    row = session.scalar(query.with_for_update() if lock else query)
+    row = session.scalar(_BY_NAME.with_for_update() if lock else _BY_NAME, {"name": name})
     if row is None:
         raise StudyNotFoundError(name)
     return row
@@ -250,16 +257,15 @@ def say_changed(session: Session, row: StudyRow) -> None:
 
 def status_of(session: Session, row: StudyRow) -> StudyStatus:
     """A study as it stands, in a transaction of the caller's."""
-    of_study = TrialRow.study_id == row.id
-    by_state = select(TrialRow.state, func.count()).where(of_study).group_by(TrialRow.state)
-    counts = {state: count for state, count in session.execute(by_state)}  # noqa: C416
+    by_state = session.execute(_BY_STATE, {"study": row.id}).all()
+    counts = {state: count for state, count, _ in by_state}
     if row.state in OPEN_STUDY:
         counts["QUEUED"] = row.n_trials - row.next_slot
     best = best_trials(session, row)
     finished = _finished(counts)
     eta = None
     if row.state in OPEN_STUDY and row.started_at is not None and finished:
-        now = session.scalar(select(db_now())) or row.started_at
+        now = by_state[0][2]
         eta = (now - row.started_at) / finished * (row.n_trials - finished)
     return StudyStatus(
         row=row,

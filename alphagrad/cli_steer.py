@@ -39,13 +39,15 @@ def cancel(session: Session, study: StudyName) -> None:
 @command(panel=STEERING)
 def edit(session: Session, study: StudyName, changes: Assignments) -> None:
     """Edit an open study, e.g. n_trials=40: n_trials, parallelism, priority, pruner, limits."""
-    _say(session, session.client.study(study).edit(**assigned(changes)))
+    values = assigned(changes)  # a mistake in them comes before the study is looked for
+    _say(session, session.client.study(study).edit(**values))
 
 
 @command(panel=STEERING)
 def enqueue(session: Session, study: StudyName, params: Assignments) -> None:
     """Let the next trial of a study try some parameters, e.g. alpha=98."""
-    _say(session, session.client.study(study).enqueue(assigned(params)))
+    values = assigned(params)
+    _say(session, session.client.study(study).enqueue(values))
 
 
 @command("rm", panel=STEERING)

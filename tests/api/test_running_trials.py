@@ -38,7 +38,7 @@ def run_endless(
 @pytest.fixture(scope="module")
 def trial(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a running trial whose α stays as it is set."""
-    yield from run_endless(service, wait_for, "steered", {"alpha": 20.0})
+    yield from run_endless(service, wait_for, "turned", {"alpha": 20.0})
 
 
 @pytest.fixture(scope="module")

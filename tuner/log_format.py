@@ -44,7 +44,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= _about.get({})
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        extra = {k: v for k, v in vars(record).items() if k not in _STANDARD and k[0] != "_"}
+        line |= extra  # Ray adds a name with an underscore to every record
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -23,7 +23,7 @@ def about(**ids: Any) -> Iterator[None]:
     Example:
         >>> with about(study="bar", trial=3):
         ...     JsonFormatter().format(logging.makeLogRecord({"msg": "started"})).split('", "')[2:]
-        ['logger": null, "message": "started', 'study": "bar", "trial": 3}']
+        ['logger": null, "message": "started', 'study": "bar', 'trial": 3}']
     """
     token = _about.set(_about.get({}) | ids)
     try:

@@ -3,15 +3,16 @@
  * @module
  */
 
-import { ApiError, read } from './api.js';
+import { read } from './api.js';
 import { recoloured, toast, toastError } from './chrome.js';
-import { byId, el, fill, gathered, path, say } from './dom.js';
+import { byId, el, fill, path, say } from './dom.js';
 import { OPEN, SIGNS, ago, between, duration, number, plain } from './format.js';
 import { drawValues } from './intermediate.js';
 import { follow } from './live.js';
 import { Parallel } from './parallel.js';
 import { points } from './plots.js';
 import { progressBar } from './progress.js';
+import { rounds } from './rounds.js';
 import { dimensionsOf, place } from './space.js';
 import { chooser, drawContour, drawHistory, drawImportance, drawPareto, drawSlice, goodScale, history } from './study_plots.js';
 import { Trials } from './trials.js';
@@ -136,33 +137,13 @@ function prepare() {
   }
 }
 
-let busy = false;
-let again = false;
-
-async function refresh() {
-  if (busy) {
-    again = true;
-    return;
-  }
-  busy = true;
-  try {
-    study = await read(url);
-    if (!table) prepare();
-    showHead();
-    await trials.update(study);
-    await showTrials();
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status) toastError(error);
-  } finally {
-    busy = false;
-    if (again) {
-      again = false;
-      soon();
-    }
-  }
-}
-const soon = gathered(refresh, 600);
+const { refresh, soon } = rounds(async () => {
+  study = await read(url);
+  if (!table) prepare();
+  showHead();
+  await trials.update(study);
+  await showTrials();
+}, 600);
 
 refresh().then(() => {
   follow((event) => {

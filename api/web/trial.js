@@ -3,16 +3,17 @@
  * @module
  */
 
-import { ApiError, read, readAnswer } from './api.js';
+import { read, readAnswer } from './api.js';
 import { toastError } from './chrome.js';
 import { marksOf, showCommands } from './commands.js';
-import { byId, el, fill, gathered, path, say } from './dom.js';
+import { byId, el, fill, path, say } from './dom.js';
 import { SIGNS, between, clock, duration, number, plain } from './format.js';
 import { Instrument } from './instrument.js';
 import { Knob } from './knob.js';
 import { follow } from './live.js';
 import { Log } from './log.js';
 import { Look } from './look.js';
+import { rounds } from './rounds.js';
 import { MetricPlot, ValuePlot } from './trial_plots.js';
 import { Trace } from './trace.js';
 
@@ -110,33 +111,12 @@ function showKnob() {
   showCommands(byId('knobs'), commands, trace);
 }
 
-let busy = false;
-let again = false;
-
-/** Read what may have changed; one round at a time. */
-async function refresh() {
-  if (busy) {
-    again = true;
-    return;
-  }
-  busy = true;
-  try {
-    await readTrial();
-    await Promise.all([readTrace(), readCommands(), valuePlot.update(trial), metricPlot.update(trial), log.update()]);
-    showHead();
-    showKnob();
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status) toastError(error);
-  } finally {
-    busy = false;
-    if (again) {
-      again = false;
-      soon();
-    }
-  }
-}
-const soon = gathered(refresh, 500);
+const { refresh, soon } = rounds(async () => {
+  await readTrial();
+  await Promise.all([readTrace(), readCommands(), valuePlot.update(trial), metricPlot.update(trial), log.update()]);
+  showHead();
+  showKnob();
+}, 500);
 
 /** The band that the trial's own scheduler aims at, or the schedulers' default. */
 function band() {

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Page
 
 ARGS = [
     "--no-sandbox",
@@ -54,26 +51,6 @@ def log_in(page: Page, url: str, key: str, path: str = "/") -> None:
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{url}{path}")
-
-
-@contextmanager
-def signed_in(browser: Browser, url: str, key: str) -> Iterator[BrowserContext]:
-    """A context that has logged in; its tabs share what was loaded, as Plotly is large."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    log_in(page, url, key)
-    page.close()
-    yield context
-    context.close()
-
-
-@contextmanager
-def tab_with(context: BrowserContext, key: str) -> Iterator[Page]:
-    """A tab of a context; the key is where the login page puts it."""
-    page = context.new_page()
-    page.add_init_script(f"sessionStorage.setItem('alphagrad-key', {json.dumps(key)})")
-    yield page
-    page.close()
 
 
 def until(page: Page, expression: str, *, seconds: float = 15.0) -> None:

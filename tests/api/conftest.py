@@ -19,13 +19,13 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from alphagrad.api.app import create_app
 from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
-from tests.api.browsing import ARGS
+from tests.api.browsing import ARGS, log_in
 
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -230,6 +230,26 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser, service_url: str, key: str) -> Iterator[BrowserContext]:
+    """Logged in at the service; its tabs share what was loaded, as Plotly is large."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    log_in(page, service_url, key)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(context: BrowserContext, key: str) -> Iterator[Page]:
+    """A tab of it; the key is where the login page puts it."""
+    page = context.new_page()
+    page.add_init_script(f"sessionStorage.setItem('alphagrad-key', {json.dumps(key)})")
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")

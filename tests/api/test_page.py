@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.api.browsing import Watched, log_in, signed_in, tab_with, until
+from tests.api.browsing import Watched, log_in, until
 from tests.api.endless import endless
 
 Wait = Callable[..., Any]
@@ -22,20 +22,6 @@ def running(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a trial that runs until the module's end."""
     with endless(service, wait_for, "page-live") as path:
         yield path
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser, service_url: str, key: str) -> Iterator[BrowserContext]:
-    """Logged in, with what it has loaded."""
-    with signed_in(browser, service_url, key) as made:
-        yield made
-
-
-@pytest.fixture
-def tab(context: BrowserContext, key: str) -> Iterator[Page]:
-    """A tab of it that has the key."""
-    with tab_with(context, key) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.api.browsing import Watched, signed_in, tab_with, until
+from tests.api.browsing import Watched, until
 from tests.api.endless import ENDLESS, endless
 
 Wait = Callable[..., Any]
@@ -38,20 +38,6 @@ def running(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a trial that runs until the module's end."""
     with endless(service, wait_for, "page-trial") as path:
         yield path
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser, service_url: str, key: str) -> Iterator[BrowserContext]:
-    """Logged in, with what it has loaded."""
-    with signed_in(browser, service_url, key) as made:
-        yield made
-
-
-@pytest.fixture
-def tab(context: BrowserContext, key: str) -> Iterator[Page]:
-    """A tab of it that has the key."""
-    with tab_with(context, key) as page:
-        yield page
 
 
 def drag(page: Page, share: float) -> None:

@@ -18,7 +18,7 @@ from alphagrad.tuner.event_retention import trim_events
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.telling import end_studies, tell_optuna
+from alphagrad.tuner.telling import end_studies
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ TRIM_SECONDS = 600.0
 
 
 class Housekeeper:
-    """A thread that frees, ends and tells what the clients of engine ``remote`` leave behind.
+    """A thread that frees and ends what the clients of engine ``remote`` leave behind.
 
     Any number of them may run, in several servers, and beside workers.
 
@@ -76,7 +76,6 @@ class Housekeeper:
         with self._contact.made():
             lease_ends.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()
-        tell_optuna(self._database, self._optuna, studies=studies)
         end_studies(self._database, self._optuna, studies=studies)
 
     def _run(self) -> None:

@@ -173,9 +173,7 @@ def end(
     trial.worker = None
     trial.lease_expires_at = None
     trial.finished_at = db_now()
-    trial.told = True
-    if trial.optuna_trial_id is not None:
-        optuna_ends.write_end(session, trial)
+    optuna_ends.write_end_of(session, trial)
     reject_open_knobs(session, trial)
     events.emit(
         session,

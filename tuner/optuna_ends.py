@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from optuna.trial import TrialState
@@ -17,43 +18,66 @@ CONSTRAINTS = "constraints"
 """Optuna's attribute of a trial for the values of its constraints, in the study's order."""
 
 
-def write_end(session: Session, trial: TrialRow) -> None:
+def write_end(
+    session: Session,
+    optuna_trial_id: int,
+    *,
+    state: str,
+    values: Sequence[float],
+    constraints: Sequence[float] = (),
+) -> None:
     """Tell Optuna how a trial ended; one that has ended there already stays as it is.
 
     Optuna's own ``tell`` does the same in a dozen statements. What it asks of the sampler besides
     (``after_trial``) is nothing with the samplers and constraints that studies here have.
 
     Args:
-        session: the transaction; the trial's row is locked in it.
-        trial: the row, as it has ended.
+        session: the transaction.
+        optuna_trial_id: Optuna's id of the trial.
+        state: COMPLETE, PRUNED or FAIL.
+        values: of the objectives, with COMPLETE; what is known of the one, with PRUNED.
+        constraints: in the study's order; all of them at most 0 is feasible.
     """
-    trial_id = trial.optuna_trial_id
     ended = session.execute(
         update(TRIALS)
-        .where(TRIALS.c.trial_id == trial_id, TRIALS.c.state == TrialState.RUNNING)
-        .values(state=TrialState[trial.state], datetime_complete=datetime.now())
+        .where(TRIALS.c.trial_id == optuna_trial_id, TRIALS.c.state == TrialState.RUNNING)
+        .values(state=TrialState[state], datetime_complete=datetime.now())
         .returning(TRIALS.c.trial_id)
     )
     if ended.first() is None:
         return
-    values = [trial.value] if trial.objective_values is None else trial.objective_values
     rows = []
     for objective, value in enumerate(values):
-        if value is not None:
-            stored, kind = stored_value(value)
-            rows.append(
-                {
-                    "trial_id": trial_id,
-                    "objective": objective,
-                    "value": stored,
-                    "value_type": kind,
-                }
-            )
+        stored, kind = stored_value(value)
+        rows.append(
+            {
+                "trial_id": optuna_trial_id,
+                "objective": objective,
+                "value": stored,
+                "value_type": kind,
+            }
+        )
     if rows:
         session.execute(insert(VALUES), rows)
-    if trial.constraints:
+    if constraints:
         # Of Optuna's two forms the list, which the dashboard reads too.
-        names = session.get_one(StudyRow, trial.study_id).spec["constraints"]
-        listed = [trial.constraints[name] for name in names if name in trial.constraints]
-        row = {"trial_id": trial_id, "key": CONSTRAINTS, "value_json": json.dumps(listed)}
+        shown = json.dumps(list(constraints))
+        row = {"trial_id": optuna_trial_id, "key": CONSTRAINTS, "value_json": shown}
         upsert(session.connection(), SYSTEM_ATTRS, [row], key=("trial_id", "key"))
+
+
+def write_end_of(session: Session, trial: TrialRow) -> None:
+    """Tell Optuna how a trial ended that has ended in our table; its row is locked."""
+    trial.told = True
+    if trial.optuna_trial_id is None:
+        return  # nobody to tell
+    values = [trial.value] if trial.objective_values is None else trial.objective_values
+    given = trial.constraints
+    names = session.get_one(StudyRow, trial.study_id).spec["constraints"] if given else ()
+    write_end(
+        session,
+        trial.optuna_trial_id,
+        state=trial.state,
+        values=[value for value in values if value is not None],
+        constraints=[given[name] for name in names if name in given] if given else (),
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError
 from optuna.pruners import NopPruner
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -27,7 +26,6 @@ from alphagrad.tuner.database import (
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
-from alphagrad.tuner.optuna_ends import CONSTRAINTS
 from alphagrad.tuner.optuna_reports import last_report, write_report
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
@@ -277,47 +275,6 @@ class OptunaStorage:
         """The value of a trial that is pruned now: that of its largest step."""
         with self._reports.begin() as connection:
             return last_report(connection, optuna_trial_id)
-
-    @_database_errors
-    def tell(
-        self,
-        spec: StudySpec,
-        *,
-        number: int,
-        state: str,
-        value: float | Sequence[float] | None,
-        constraints: Mapping[str, float] | None = None,
-        optuna_study_id: int | None = None,
-    ) -> None:
-        """Record a trial's end; telling it again changes nothing.
-
-        Args:
-            spec: the study's specification.
-            number: the trial's number in Optuna.
-            state: COMPLETE, PRUNED or FAIL.
-            value: the objective, or the values of several, with COMPLETE.
-            constraints: by name; all of them at most 0 is feasible.
-            optuna_study_id: Optuna's id of the study, looked up where it is not given.
-        """
-        study = self.study(spec, number=number, optuna_study_id=optuna_study_id)
-        try:
-            if constraints:
-                # Of Optuna's two forms the list, which the dashboard reads too.
-                cache = self._cache(study._study_id)
-                trial_id = cache.get_trial_id_from_study_id_trial_number(study._study_id, number)
-                listed = [constraints[name] for name in spec.constraints]
-                cache.set_trial_system_attr(trial_id, CONSTRAINTS, listed)
-            with warnings.catch_warnings():
-                # CMA-ES makes no use of constraints: said at submission, not for each trial.
-                warnings.filterwarnings("ignore", message="Constraints have been set")
-                study.tell(
-                    number,
-                    values=value if state == "COMPLETE" else None,
-                    state=TrialState[state],
-                    skip_if_finished=True,
-                )
-        except UpdateFinishedTrialError:
-            return  # another worker told it at the same moment
 
     @_database_errors
     def fail_orphans(self, spec: StudySpec) -> None:

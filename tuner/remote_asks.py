@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -138,22 +137,10 @@ class RemoteAsks:
         except Exception as error:
             if isinstance(error, DBAPIError) and is_outage(error):
                 raise  # the client asks again, and gets the same trial
-            logger.error("%s: slot %d", claimed.study.name, trial.slot, exc_info=error)
-            self._fail(claimed, error, spec)  # a sampler that cannot work
+            # A sampler that cannot work.
+            results.fail_start(self._database, claimed, error, spec=spec)
             return False
         return True
-
-    def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:
-        with suppress(StaleFenceError):
-            results.finish(
-                self._database,
-                trial_id=claimed.trial.id,
-                fence=claimed.fence,
-                state="FAIL",
-                error=f"{type(error).__name__}: {error}",
-                retries=spec.retries,
-                retry_delay=spec.retry_delay,
-            )
 
     def _nothing(self, study: str) -> Asked:
         with self._database.read() as session:

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import knobs, leases, results, study_store
-from alphagrad.tuner.database import Database, db_now, is_outage
+from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.errors import FieldError, SpecError, StaleFenceError, TrialNotFoundError
 from alphagrad.tuner.messages import Finished, KnobCommand
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
@@ -25,7 +24,6 @@ from alphagrad.tuner.remote_asks import Asked, RemoteAsks, must_be_remote
 from alphagrad.tuner.remote_news import RemoteNews
 from alphagrad.tuner.remote_reports import Said, write_down
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.telling import tell_optuna
 
 logger = logging.getLogger(__name__)
 
@@ -154,12 +152,6 @@ class RemoteTrials:
             if not self._has_ended(claimed.trial.id, fence, completed.state):
                 raise
         self._news.over(claimed.trial.id, fence)
-        try:
-            # The sampler should know of it when the next trial is asked for.
-            tell_optuna(self._database, self._optuna, studies=[claimed.study.id])
-        except DBAPIError as error:
-            if not is_outage(error):
-                raise
         return study_store.get_trial(self._database, study, number)
 
     def _renew(self, study: str, number: int, fence: int) -> leases.Claim:

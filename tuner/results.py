@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import events, lease_ends, leases
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import FinalState
-from alphagrad.tuner.models import UNFINISHED, StudyRow, TrialRow
+from alphagrad.tuner.models import UNFINISHED, TrialRow
 from alphagrad.tuner.optuna_storage import AskedTrial
+from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.text import clean_text
+
+logger = logging.getLogger(__name__)
 
 MAX_RETRY_DELAY = 3600.0
 
@@ -94,29 +100,37 @@ def finish(
     return database.retry(attempt)
 
 
-def untold(database: Database, *, studies: Collection[int] | None = None) -> list[leases.Claim]:
-    """Finished trials that Optuna has not been told of yet, of all studies or of some."""
+def untold(database: Database) -> list[int]:
+    """Row ids of finished trials that Optuna has not been told of."""
     with database.read() as session:
-        query = (
-            select(TrialRow, StudyRow)
-            .join(StudyRow, StudyRow.id == TrialRow.study_id)
-            # Few trials are not told, and an index has those alone. Asked for the finished states,
-            # or for another order, SQLite would look through all that are finished instead.
-            .where(TrialRow.told.is_(False), TrialRow.state.not_in(UNFINISHED))
-            .order_by(TrialRow.study_id, TrialRow.id)
+        # Few trials are not told, and an index has those alone. Asked for the finished states,
+        # or for another order, SQLite would look through all that are finished instead.
+        query = select(TrialRow.id).where(
+            TrialRow.told.is_(False), TrialRow.state.not_in(UNFINISHED)
         )
-        if studies is not None:
-            query = query.where(TrialRow.study_id.in_(studies))
-        return [leases.Claim(trial=trial, study=study) for trial, study in session.execute(query)]
+        return list(session.scalars(query.order_by(TrialRow.study_id, TrialRow.id)))
 
 
-def record_told(database: Database, trial_id: int) -> None:
-    """Optuna has the trial's result too."""
+def fail_start(
+    database: Database, claimed: leases.Claim, error: Exception, *, spec: StudySpec
+) -> None:
+    """Record that an attempt could not begin; a lease that was lost meanwhile is somebody else's.
 
-    def record(session: Session) -> None:
-        if not database.is_sqlite:
-            # After the tell, which does not wait either: a crash loses this alone, or both.
-            session.execute(text("SET LOCAL synchronous_commit TO off"))
-        session.execute(update(TrialRow).where(TrialRow.id == trial_id).values(told=True))
-
-    database.retry(record)
+    Args:
+        database: the database.
+        claimed: the claim.
+        error: what was in the way.
+        spec: the study's specification.
+    """
+    study, trial = claimed.study, claimed.trial
+    logger.error("%s: slot %d could not start", study.name, trial.slot, exc_info=error)
+    with suppress(StaleFenceError):
+        finish(
+            database,
+            trial_id=trial.id,
+            fence=claimed.fence,
+            state="FAIL",
+            error=f"{type(error).__name__}: {error}",
+            retries=spec.retries,
+            retry_delay=spec.retry_delay,
+        )

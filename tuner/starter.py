@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError
 
@@ -139,7 +138,8 @@ class Starter:
         except Exception as error:
             if isinstance(error, DBAPIError) and is_outage(error):
                 raise  # the lease, not renewed, will run out, and the trial is taken up again
-            self._fail(claimed, error, spec)  # a sampler that cannot work
+            # A sampler that cannot work.
+            results.fail_start(self._database, claimed, error, spec=spec)
             return False
         return True
 
@@ -151,7 +151,7 @@ class Starter:
             process = self._executor.start(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
             for claimed in claims:
-                self._fail(claimed, error, spec)
+                results.fail_start(self._database, claimed, error, spec=spec)
             return []
         started = []
         for claimed, request, line in zip(claims, requests, process.lines, strict=True):
@@ -198,18 +198,3 @@ class Starter:
             population=spec.population is not None,
             exploit=exploits.last_exploit(self._database, trial.id) if spec.population else None,
         )
-
-    def _fail(self, claimed: leases.Claim, error: Exception, spec: StudySpec) -> None:
-        logger.error(
-            "%s: slot %d could not start", claimed.study.name, claimed.trial.slot, exc_info=error
-        )
-        with suppress(StaleFenceError):
-            results.finish(
-                self._database,
-                trial_id=claimed.trial.id,
-                fence=claimed.fence,
-                state="FAIL",
-                error=f"{type(error).__name__}: {error}",
-                retries=spec.retries,
-                retry_delay=spec.retry_delay,
-            )

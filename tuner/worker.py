@@ -211,7 +211,7 @@ class Worker:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             trim_events(self._database)
         self._end_cancelled()
-        tell_optuna(self._database, self._optuna)
+        tell_optuna(self._database)
         self._go_on()
         if self._driver is not None:
             self._driver.tend(self._starter.has_work_for)

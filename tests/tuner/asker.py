@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from alphagrad.tuner import StudySpec
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.optuna_ends import write_end
 from alphagrad.tuner.optuna_storage import AskedTrial, OptunaStorage
 
 
@@ -33,9 +36,18 @@ class Asker:
         value: float | Sequence[float] | None = None,
         constraints: Mapping[str, float] | None = None,
     ) -> None:
-        self.storage.tell(
-            self.spec, number=asked.number, state=state, value=value, constraints=constraints
-        )
+        if state == "PRUNED":
+            value = self.storage.pruned_value(asked.optuna_trial_id)
+        values = [] if value is None else [value] if isinstance(value, int | float) else value
+        given = constraints or {}
+        with Session(self.storage.rdb.engine) as session, session.begin():
+            write_end(
+                session,
+                asked.optuna_trial_id,
+                state=state,
+                values=values,
+                constraints=[given[name] for name in self.spec.constraints if name in given],
+            )
 
 
 def play(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
 from alphagrad.tuner import StudySpec, lease_ends, leases, results
@@ -24,7 +25,9 @@ from alphagrad.tuner.study_changes import (
     stop_study,
     update_study,
 )
-from alphagrad.tuner.study_store import get_study
+from alphagrad.tuner.study_store import create_study, get_study
+from alphagrad.tuner.telling import tell_optuna
+from tests.tuner.by_hand import play
 
 Submit = Callable[..., StudyRow]
 Spec = Callable[..., StudySpec]
@@ -317,3 +320,23 @@ def test_too_many_failures_end_a_study(database: Database, submit: Submit) -> No
     finish(database, last)
     assert [status.row.state for status in settle(database)] == ["FAILED"]
     assert get_study(database, "s").trials == {"COMPLETE": 2, "FAIL": 2}
+
+
+def test_an_end_that_optuna_was_never_told_of_is_told(
+    database: Database,
+    optuna_storage: OptunaStorage,
+    spec: Spec,
+    optuna_trials: Callable[[Database, str], list[FrozenTrial]],
+) -> None:
+    create_study(database, optuna_storage, spec(n_trials=1))
+    play(database, optuna_storage, ["COMPLETE"])
+    [before] = optuna_trials(database, "s")
+    with database.write() as session:  # as an earlier version left it, which died in between
+        session.execute(text("UPDATE alphagrad_trials SET told = false"))
+        session.execute(text("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL"))
+        session.execute(text("DELETE FROM trial_values"))
+    for _ in range(2):
+        tell_optuna(database)
+        assert results.untold(database) == []
+        [after] = optuna_trials(database, "s")
+        assert (after.state, after.values) == (before.state, before.values)

@@ -323,7 +323,6 @@ def test_what_comes_after_another_worker_finished_the_trial_is_refused(
         assert other is not None
         identity = {"trial_id": other.trial.id, "fence": other.fence}
         results.finish(database, **identity, state="COMPLETE", value=0.5)  # type: ignore[arg-type]
-        optuna_storage.tell(one, number=0, state="COMPLETE", value=0.5)
         with pytest.raises(StaleFenceError):
             until(running.handle_messages, seconds=10)
     finally:

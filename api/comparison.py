@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.api.deps import DatabaseDep, OptunaDep, PrincipalDep
 from alphagrad.api.study_models import SubmittedStudy
+from alphagrad.api.submission import store
 from alphagrad.api.trial_models import TrialOut
-from alphagrad.tuner import study_store
 from alphagrad.tuner.cloning import cloned_spec
 from alphagrad.tuner.comparison import Compared, Curve, compare
 from alphagrad.tuner.spec import NAME_PATTERN
@@ -104,12 +104,6 @@ def clone_study(
 ) -> SubmittedStudy:
     """Submit a study once more under another name; a field that is given replaces the old one."""
     spec = cloned_spec(database, name, clone.model_dump(), warm_start=warm_start)
-    study_store.create_study(
-        database,
-        optuna_storage,
-        spec,
-        owner=principal.owner,
-        max_open=principal.max_open_studies,
+    return store(
+        spec, response, database=database, optuna_storage=optuna_storage, principal=principal
     )
-    response.headers["Location"] = f"/v1/studies/{spec.name}"
-    return SubmittedStudy.of(study_store.get_study(database, spec.name))

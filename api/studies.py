@@ -16,6 +16,7 @@ from alphagrad.api.study_models import (
     StudyState,
     SubmittedStudy,
 )
+from alphagrad.api.submission import store
 from alphagrad.tuner import (
     StudySpec,
     exploits,
@@ -42,15 +43,9 @@ def submit(
 ) -> SubmittedStudy:
     """Submit a study. Workers take it up; ``Location`` is where to watch it."""
     check_task(spec)
-    study_store.create_study(
-        database,
-        optuna_storage,
-        spec,
-        owner=principal.owner,
-        max_open=principal.max_open_studies,
+    return store(
+        spec, response, database=database, optuna_storage=optuna_storage, principal=principal
     )
-    response.headers["Location"] = f"/v1/studies/{spec.name}"
-    return SubmittedStudy.of(study_store.get_study(database, spec.name))
 
 
 @router.get("")
@@ -67,7 +62,7 @@ def list_studies(
 ) -> Page[StudyOut]:
     """Studies in the order of submission, or the newest first; all or those that match."""
     way: Literal["after", "before"] = "after" if order == "oldest" else "before"
-    statuses = lists.find_studies(
+    statuses = lists.list_studies(
         database,
         after=decode_token(page_token, default=0 if order == "oldest" else 2**31, order=way),
         limit=page_size + 1,

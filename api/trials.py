@@ -39,7 +39,7 @@ def list_trials(
 ) -> Page[TrialOut]:
     """A study's trials by number, all or those that match."""
     after = decode_token(page_token, default=-1)
-    rows = lists.find_trials(
+    rows = lists.list_trials(
         database, name, after=after, limit=page_size + 1, states=state, feasible=feasible
     )
     more = len(rows) > page_size

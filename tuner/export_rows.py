@@ -12,11 +12,12 @@ import numpy as np
 from sqlalchemy import Select, select, tuple_
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.models import MetricRow, TraceRow, TrialRow
 from alphagrad.tuner.optuna_tables import REPORTS, read_report
 from alphagrad.tuner.space import CategoricalDimension, FloatDimension, IntDimension
 from alphagrad.tuner.spec import StudySpec
-from alphagrad.tuner.study_store import get_study, list_trials
+from alphagrad.tuner.study_store import get_study
 
 Tables = Literal["trials", "reports", "metrics", "alpha"]
 TABLES: tuple[Tables, ...] = ("trials", "reports", "metrics", "alpha")

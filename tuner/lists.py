@@ -15,10 +15,10 @@ from alphagrad.tuner.study_store import StudyStatus, by_name, status_of
 Order = Literal["oldest", "newest"]
 
 
-def find_studies(
+def list_studies(
     database: Database,
     *,
-    after: int,
+    after: int = 0,
     limit: int = 100,
     order: Order = "oldest",
     states: Collection[str] | None = None,
@@ -51,7 +51,7 @@ def find_studies(
         return [status_of(session, row) for row in rows]
 
 
-def find_trials(
+def list_trials(
     database: Database,
     study: str,
     *,

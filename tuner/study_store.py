@@ -157,45 +157,6 @@ def get_study(database: Database, name: str) -> StudyStatus:
         return status_of(session, row)
 
 
-def list_studies(database: Database, *, after: int = 0, limit: int = 100) -> list[StudyStatus]:
-    """Studies in the order of submission.
-
-    Args:
-        database: the database.
-        after: start behind the study with this row id.
-        limit: at most so many.
-    """
-    with database.read() as session:
-        rows = session.scalars(
-            select(StudyRow).where(StudyRow.id > after).order_by(StudyRow.id).limit(limit)
-        ).all()
-        return [status_of(session, row) for row in rows]
-
-
-def list_trials(
-    database: Database,
-    study: str,
-    *,
-    after: int = -1,
-    limit: int = 100,
-) -> list[TrialRow]:
-    """A study's trials by number; a slot whose trial has no number yet is left out.
-
-    Args:
-        database: the database.
-        study: the study's name.
-        after: start behind the trial of this number.
-        limit: at most so many.
-
-    Raises:
-        StudyNotFoundError: no study has this name.
-    """
-    with database.read() as session:
-        row = by_name(session, study)
-        query = select(TrialRow).where(TrialRow.study_id == row.id, TrialRow.number > after)
-        return list(session.scalars(query.order_by(TrialRow.number).limit(limit)))
-
-
 def get_trial(database: Database, study: str, number: int) -> TrialRow:
     """One trial.
 

@@ -13,10 +13,11 @@ import optuna
 
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.models import TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.study_store import get_study, list_trials
+from alphagrad.tuner.study_store import get_study
 from alphagrad.tuner.traces import read_trace
 from tests.chaos.chaos_task import STEPS, attempt_of
 

@@ -16,8 +16,8 @@ import pytest
 
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.migrate import migrate
-from alphagrad.tuner.study_store import list_trials
 from tests.chaos.books import Books
 from tests.chaos.conftest import Record, Scale
 from tests.chaos.outage import at_work, ends, status_while_away

@@ -13,8 +13,8 @@ from alphagrad.studies.params import OptimizerParams
 from alphagrad.tuner import get_task, parse_spec, run_study, run_task
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import list_trials
 from alphagrad.tuner.traces import read_trace
 
 SEARCHED = {"type": "float", "low": 5.0, "high": 50.0}

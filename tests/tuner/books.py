@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.trial import FrozenTrial
 
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.study_store import list_trials
+from alphagrad.tuner.lists import list_trials
 
 
 def check_books(database: Database, name: str, theirs: list[FrozenTrial]) -> None:

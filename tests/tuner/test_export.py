@@ -17,9 +17,9 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StudyNotFoundError
 from alphagrad.tuner.export import FORMATS, Format, export_study
 from alphagrad.tuner.export_rows import TABLES, Tables
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.study_store import list_trials
 from tests.tuner.by_hand import play
 
 Submit = Callable[..., StudyRow]

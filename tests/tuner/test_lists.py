@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, insert
 
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.lists import find_studies, find_trials
+from alphagrad.tuner.lists import list_studies, list_trials
 from alphagrad.tuner.models import StudyRow, TrialRow
 
 MANY = 5000
@@ -60,7 +60,7 @@ def filled(database: Database) -> Database:
 def test_studies_are_filtered_and_ordered(filled: Database) -> None:
     def names(**filters: Any) -> list[str]:
         start = 2**31 if filters.get("order") == "newest" else 0
-        found = find_studies(filled, **{"after": start} | filters)
+        found = list_studies(filled, **{"after": start} | filters)
         return [status.row.name for status in found]
 
     assert names() == ["many", "Many", "a_b", "axb"]
@@ -76,7 +76,7 @@ def test_studies_are_filtered_and_ordered(filled: Database) -> None:
 
 def test_trials_are_filtered_in_the_order_of_their_numbers(filled: Database) -> None:
     def numbers(**filters: Any) -> list[int | None]:
-        return [trial.number for trial in find_trials(filled, "many", limit=5, **filters)]
+        return [trial.number for trial in list_trials(filled, "many", limit=5, **filters)]
 
     assert numbers(states=["PRUNED", "FAIL"]) == [2, 3, 7, 8, 12]
     assert numbers(states=["PRUNED", "FAIL"], after=8) == [12, 13, 17, 18, 22]
@@ -106,7 +106,7 @@ def test_a_page_is_read_along_an_index(filled: Database, filters: dict[str, Any]
             statements.append((statement, parameters))
 
     event.listen(filled.engine, "before_cursor_execute", note)
-    find_trials(filled, "many", after=MANY // 2, limit=100, **filters)
+    list_trials(filled, "many", after=MANY // 2, limit=100, **filters)
     event.remove(filled.engine, "before_cursor_execute", note)
     assert statements
     for statement, parameters in statements:

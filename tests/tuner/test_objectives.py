@@ -20,11 +20,12 @@ from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.best_trials import dominates
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.messages import Finished
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import outcome, with_constraints
-from alphagrad.tuner.study_store import get_study, list_trials
+from alphagrad.tuner.study_store import get_study
 from tests.tuner.asker import Asker
 
 Spec = Callable[..., StudySpec]

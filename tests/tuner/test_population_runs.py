@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.exploits import list_exploits
-from alphagrad.tuner.study_store import get_study, list_trials
+from alphagrad.tuner.lists import list_trials
+from alphagrad.tuner.study_store import get_study
 from tests.tuner.conftest import HEAD
 
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]

@@ -21,16 +21,11 @@ from alphagrad.tuner import StudySpec, run_study
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import DuplicateStudyError, SpecError
+from alphagrad.tuner.lists import list_studies, list_trials
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.ray_cluster import driver_environment
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import (
-    StudyStatus,
-    create_study,
-    get_study,
-    list_studies,
-    list_trials,
-)
+from alphagrad.tuner.study_store import StudyStatus, create_study, get_study
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.worker import Worker
 from tests.processes import command_line, descendants, environment, listening, parent

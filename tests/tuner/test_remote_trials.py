@@ -18,6 +18,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.embedded import run_study
 from alphagrad.tuner.errors import SpecError, StaleFenceError
 from alphagrad.tuner.housekeeping import Housekeeper
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.messages import Finished, Report
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -26,7 +27,7 @@ from alphagrad.tuner.remote_reports import Said
 from alphagrad.tuner.remote_trials import RemoteTrials
 from alphagrad.tuner.spec import parse_spec
 from alphagrad.tuner.study_changes import cancel_study
-from alphagrad.tuner.study_store import create_study, get_study, get_trial, list_trials
+from alphagrad.tuner.study_store import create_study, get_study, get_trial
 
 Submit = Callable[..., StudyRow]
 OptunaTrials = Callable[[Database, str], list[optuna.trial.FrozenTrial]]

@@ -12,12 +12,13 @@ from alphagrad.tuner import retention
 from alphagrad.tuner.check import check_database
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, StudyNotFoundError
+from alphagrad.tuner.lists import list_studies, list_trials
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.retention import delete_study, prune
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_changes import cancel_study
-from alphagrad.tuner.study_store import get_study, list_studies, list_trials
+from alphagrad.tuner.study_store import get_study
 from tests.tuner.by_hand import play, play_one
 
 Submit = Callable[..., StudyRow]

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from alphagrad.tuner import StudySpec, parse_spec, run_study
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError, SpecError
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.pruners import Saturation
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.saturation_window import SaturationWindow
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import list_trials
 
 NAN = float("nan")
 

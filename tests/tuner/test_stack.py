@@ -11,9 +11,9 @@ import pytest
 from alphagrad.tuner import StudySpec, parse_spec, run_study
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import list_trials
 from alphagrad.tuner.traces import read_trace
 
 RunScript = Callable[..., Any]

@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.study_store import list_trials
 
 RunScript = Callable[..., Any]
 

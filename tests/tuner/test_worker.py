@@ -19,13 +19,14 @@ from alphagrad.tuner import StudySpec, histograms, lease_ends, leases, results, 
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
+from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.running_trial import RunningTrial
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.starter import Starter
 from alphagrad.tuner.study_changes import cancel_study, stop_study
-from alphagrad.tuner.study_store import create_study, get_study, get_trial, list_trials
+from alphagrad.tuner.study_store import create_study, get_study, get_trial
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.trial_process import LocalExecutor
 from tests.processes import descendants

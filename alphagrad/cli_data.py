@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alphagrad.cli_app import SERVICE, STUDIES, AsJson, DatabaseUrl, Home, StudyName, app, given
+from alphagrad.cli_app import STUDIES, AsJson, DatabaseUrl, Home, StudyName, given
 from alphagrad.cli_session import Session, command, to_json
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from alphagrad.tuner.settings import TunerSettings
 
 db = typer.Typer(help="Upgrade, check, back up and prune the database.", no_args_is_help=True)
-app.add_typer(db, name="db", rich_help_panel=SERVICE)
 
 
 @command(panel=STUDIES, answers=False)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alphagrad.cli_app import SERVICE, AsJson, DatabaseUrl, Home, app, given
+from alphagrad.cli_app import AsJson, DatabaseUrl, Home, given
 
 if TYPE_CHECKING:
     from alphagrad.tuner.access_models import ApiKeyRow
     from alphagrad.tuner.database import Database
 
 keys = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
-app.add_typer(keys, name="keys", rich_help_panel=SERVICE)
 
 KeyName = Annotated[str, typer.Argument(help="The key's name.")]
 Days = Annotated[

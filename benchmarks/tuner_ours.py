@@ -51,10 +51,11 @@ def main(job: dict[str, object]) -> dict[str, object]:
     """Run a study of each kind, in one worker with two slots."""
     from alphagrad.tuner import parse_spec
     from alphagrad.tuner.database import Database
+    from alphagrad.tuner.lists import list_trials
     from alphagrad.tuner.migrate import migrate
     from alphagrad.tuner.optuna_storage import OptunaStorage
     from alphagrad.tuner.settings import TunerSettings
-    from alphagrad.tuner.study_store import create_study, list_trials
+    from alphagrad.tuner.study_store import create_study
     from alphagrad.tuner.worker import Worker
 
     home, url, trials = Path(str(job["home"])), job["url"], int(str(job["trials"]))

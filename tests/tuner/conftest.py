@@ -112,7 +112,8 @@ from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_changes import cancel_study
-from alphagrad.tuner.study_store import create_study, get_study, list_trials
+from alphagrad.tuner.lists import list_trials
+from alphagrad.tuner.study_store import create_study, get_study
 from alphagrad.tuner.worker import Worker
 
 def run_studies(bodies, on_tick=lambda database: None):

@@ -9,7 +9,6 @@ from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from alphagrad.api.client_answers import (
-    ENDED_STUDY,
     EventData,
     ExploitData,
     ImportanceData,
@@ -61,8 +60,8 @@ class StudyMethods(Generic[StudyT, TrialT]):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state in ENDED_STUDY
+        """Whether nothing more will happen; a cancelled one first ends the trials that run."""
+        return self.data["finished_at"] is not None
 
     @property
     def best(self) -> TrialT | None:

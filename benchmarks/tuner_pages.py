@@ -71,7 +71,7 @@ def _rows(study: StudyRow, numbers: range) -> dict[Any, list[dict[str, Any]]]:
     for number in numbers:
         state = "FAIL" if number % 100 == 0 else "PRUNED" if number % 11 == 0 else "COMPLETE"
         value = None if state == "FAIL" else (number * 0.618) % 1
-        point = {"alpha": 1.0 + number % 99, "learning_rate": 0.001 + value if value else 0.001}
+        point = {"alpha": 1.0 + number % 99, "learning_rate": 0.001 + 0.099 * (value or 0)}
         ours.append(
             {
                 "study_id": study.id,
@@ -130,19 +130,27 @@ def pages(url: str, home: Path, *, trials: int, asks: int) -> dict[str, Any]:
         "ALPHAGRAD_API_KEY": KEY,
     }
     command = [sys.executable, "-m", "alphagrad", "serve", "--port", "0", "--no-worker"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
+    log = home / "serve.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, env=environment, stderr=errors) as server,
+    ):
         try:
-            assert server.stderr is not None
-            address = next(
-                found[1]
-                for line in server.stderr
-                if (found := re.search(r"listening on (http\S+)", line))
-            )
+            address = _address(log, server)
             headers = {"Authorization": f"Bearer {KEY}"}
             with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
                 return _ask(client, trials, asks) | {"rss_mib": peak_memory(server.pid)}
         finally:
             server.terminate()
+
+
+def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
+    """Wait until the server says where it listens."""
+    while (found := re.search(r"listening on (http\S+)", log.read_text())) is None:
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended:\n{log.read_text()}")
+        time.sleep(0.1)
+    return found[1]
 
 
 def _ask(client: httpx.Client, trials: int, asks: int) -> dict[str, Any]:

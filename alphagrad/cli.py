@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 from alphagrad import __version__
-from alphagrad.cli_app import SERVICE, app
+from alphagrad.cli_app import SERVICE, STUDIES, app
 from alphagrad.hidden_url import hide_url
 
 # isort: off
 # Their commands register themselves, in the order in which `--help` lists them.
 from alphagrad import cli_studies, cli_run, cli_watch, cli_steer, cli_trials, cli_plot  # noqa: F401
-from alphagrad import cli_service, cli_data, cli_keys  # noqa: F401
+from alphagrad import cli_service, cli_data, cli_keys, cli_paper  # noqa: F401
 # isort: on
 
 # Here, so that their order does not hang on who imports them first.
 app.add_typer(cli_data.db, name="db", rich_help_panel=SERVICE)
 app.add_typer(cli_keys.keys, name="keys", rich_help_panel=SERVICE)
+app.add_typer(cli_paper.paper, name="paper", rich_help_panel=STUDIES)
 
 __all__ = ["app", "main"]
 

@@ -107,5 +107,10 @@ def demo(
 ) -> None:
     """Start the service, tune CartPole over REST, compare with √d and Adam (``make run``)."""
     from alphagrad import demo as first_light
+    from alphagrad.local_service import LocalService
 
-    (first_light.stop if stop else first_light.run)(home or Path(".alphagrad"))
+    folder = home or Path(".alphagrad")
+    if stop:
+        LocalService(folder).stop()
+    else:
+        first_light.run(folder)

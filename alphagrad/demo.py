@@ -7,14 +7,7 @@ on seeds that no search has seen.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -31,10 +23,9 @@ from alphagrad.api.client import Client
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.client_progress import StudyProgress, seconds
 from alphagrad.api.client_study import Study
+from alphagrad.local_service import LocalService
 from alphagrad.tuner.spec import load_toml
 
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
 SEARCHED = "AlphaGrad, α searched"
 COMPARED_SEEDS = 6
@@ -54,13 +45,15 @@ def run(home: Path) -> None:
         home: the service's folder; a service that runs there already is used.
 
     Raises:
-        DemoError: the service did not start, or a study did not complete.
+        ServiceError: the service did not start.
+        DemoError: a study did not complete.
     """
     console = Console()
     started = time.monotonic()
-    home.mkdir(parents=True, exist_ok=True)
-    key = _key(home)
-    url = _running_url(home) or _start_service(home, key, console)
+    service = LocalService(home)
+    url, key = service.start(), service.key
+    if service.started:
+        console.print(f"The service is up at {url} (log: {service.log}).", highlight=False)
     stamp = datetime.now().strftime("%m%d-%H%M%S")
     search = load_toml(Path(str(files("alphagrad.studies") / "cartpole_dqn.toml")))
     search["name"] = f"{search['name']}-{stamp}"
@@ -68,29 +61,12 @@ def run(home: Path) -> None:
         with Client(url, key) as client:
             _tune(client, search, console)
     except ApiError as error:
-        raise DemoError(f"{error}; the service's log is {home / 'serve.log'}") from error
+        raise DemoError(f"{error}; the service's log is {service.log}") from error
     console.print(f"\nLook at it, with the key [bold]{key}[/bold]:", highlight=False)
     console.print(f"  {url}             studies, trials, the knob", soft_wrap=True)
     console.print(f"  {url}/v1/studies  REST, 'Authorization: Bearer <key>'", soft_wrap=True)
     minutes = seconds(time.monotonic() - started)
     console.print(f"The service stays up; `make stop` ends it. All took {minutes} min.")
-
-
-def stop(home: Path) -> None:
-    """Stop the service that :func:`run` left up.
-
-    Raises:
-        DemoError: none runs there.
-    """
-    if _running_url(home) is None:
-        raise DemoError(f"no service runs in {home}")
-    pid = json.loads((home / "serve.json").read_text(encoding="utf-8"))["pid"]
-    os.kill(pid, signal.SIGTERM)
-    give_up_at = time.monotonic() + STOP_SECONDS
-    while (home / "serve.json").exists():
-        if time.monotonic() > give_up_at:
-            raise DemoError(f"process {pid} did not stop in {STOP_SECONDS:.0f} s")
-        time.sleep(POLL_SECONDS / 5)
 
 
 def _tune(client: Client, search: dict[str, Any], console: Console) -> None:
@@ -162,50 +138,3 @@ def _follow(client: Client, spec: Mapping[str, Any], console: Console) -> Study:
     if study.state != "COMPLETED" or study.best is None:
         raise DemoError(f"study {study.name} ended {study.state}: {study.data['trials']}")
     return study
-
-
-def _key(home: Path) -> str:
-    """The demo's key, kept so that a second run and the user find it again."""
-    path = home / "demo-key"
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(f"ag_{secrets.token_urlsafe(24)}")
-    return path.read_text(encoding="utf-8")
-
-
-def _running_url(home: Path) -> str | None:
-    """The URL of the service that runs in this home, if one answers."""
-    state = home / "serve.json"
-    if not state.exists():
-        return None
-    try:
-        url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
-        return url if httpx.get(f"{url}/healthz", timeout=5).is_success else None
-    except (httpx.TransportError, ValueError, KeyError):
-        return None
-
-
-def _start_service(home: Path, key: str, console: Console) -> str:
-    log = home / "serve.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "alphagrad", "serve", "--home", str(home), "--port", _port()],
-            env=os.environ | {"ALPHAGRAD_API_KEY": key},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    give_up_at = time.monotonic() + START_SECONDS
-    while (url := _running_url(home)) is None:
-        if process.poll() is not None or time.monotonic() > give_up_at:
-            raise DemoError(f"the service did not start; its log is {log}")
-        time.sleep(POLL_SECONDS / 5)
-    console.print(f"The service is up at {url} (log: {log}).", highlight=False)
-    return url
-
-
-def _port() -> str:
-    """The usual port, or 0 (any free one) if somebody has it."""
-    with socket.socket() as probe:
-        return "0" if probe.connect_ex(("127.0.0.1", 8000)) == 0 else "8000"

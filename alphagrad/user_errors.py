@@ -31,10 +31,13 @@ def mendable(error: Exception) -> str | None:
 
     from alphagrad.api.serve import ServeError
     from alphagrad.demo import DemoError
+    from alphagrad.local_service import ServiceError
+    from alphagrad.paper.run import PlanError
     from alphagrad.tuner.errors import TunerError, field_errors
     from alphagrad.tuner.registry import UnknownTaskError
 
-    if isinstance(error, ServeError | DemoError | TunerError | UnknownTaskError):
+    ours = (ServeError, ServiceError, DemoError, PlanError, TunerError, UnknownTaskError)
+    if isinstance(error, ours):
         return str(error)
     if isinstance(error, ValidationError):  # of the settings: their values may be secrets
         return "; ".join(

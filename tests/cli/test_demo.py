@@ -1,6 +1,5 @@
 """The parts of `alphagrad demo`; the whole takes minutes."""
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -44,28 +43,3 @@ def test_a_repeat_has_constants_and_seeds_of_its_own(search: dict[str, Any]) -> 
     assert spec.seed == demo.COMPARISON_SEED != search["seed"]
     assert (spec.task, spec.direction, spec.parallelism) == ("dqn", "maximize", 2)
     assert spec.pruner.type == "none"  # all seeds count, the bad ones too
-
-
-def test_stopping_without_a_service_says_so(tmp_path: Path) -> None:
-    with pytest.raises(demo.DemoError, match=str(tmp_path)):
-        demo.stop(tmp_path)
-
-
-def test_a_service_that_is_gone_is_not_taken_for_running(tmp_path: Path) -> None:
-    state = {"pid": 2**22 + 1, "url": "http://127.0.0.1:1"}
-    (tmp_path / "serve.json").write_text(json.dumps(state))
-    with pytest.raises(demo.DemoError, match="no service"):
-        demo.stop(tmp_path)
-
-
-def test_a_half_written_state_is_not_taken_for_running(tmp_path: Path) -> None:
-    (tmp_path / "serve.json").write_text("")
-    with pytest.raises(demo.DemoError, match="no service"):
-        demo.stop(tmp_path)
-
-
-def test_the_key_is_kept_for_the_next_time_and_for_its_owner_alone(tmp_path: Path) -> None:
-    key = demo._key(tmp_path)
-    assert demo._key(tmp_path) == key
-    assert len(key) > 20
-    assert (tmp_path / "demo-key").stat().st_mode & 0o777 == 0o600

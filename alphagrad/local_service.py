@@ -1,0 +1,123 @@
+"""A service on this machine, with one folder for all its state, started when it does not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+LOOK_SECONDS = 0.1
+
+
+class ServiceError(RuntimeError):
+    """The service does not start or stop; the message says what to look at."""
+
+
+class LocalService:
+    """The service whose folder this is.
+
+    Args:
+        home: the folder; made if it is not there.
+
+    Attributes:
+        home: that folder.
+        log: the file that a service started from here writes its log to.
+        started: whether it was started from here.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.log = home / "serve.log"
+        self.started = False
+
+    @property
+    def key(self) -> str:
+        """Its API key, kept in the folder so that the next one finds it again."""
+        path = self.home / "demo-key"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(f"ag_{secrets.token_urlsafe(24)}")
+        return path.read_text(encoding="utf-8")
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers, if it does."""
+        state = self.home / "serve.json"
+        if not state.exists():
+            return None
+        try:
+            url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
+            return url if httpx.get(f"{url}/healthz", timeout=5).is_success else None
+        except (httpx.TransportError, ValueError, KeyError):
+            return None
+
+    def start(self) -> str:
+        """Starts it if it does not run; it outlives this process.
+
+        Returns:
+            Its URL.
+
+        Raises:
+            ServiceError: it did not come up.
+        """
+        if (running := self.url) is not None:
+            return running
+        key = self.key
+        with self.log.open("ab") as out:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "alphagrad",
+                    "serve",
+                    "--home",
+                    self.home,
+                    "--port",
+                    _port(),
+                ],
+                env=os.environ | {"ALPHAGRAD_API_KEY": key},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self.started = True
+        give_up_at = time.monotonic() + START_SECONDS
+        while (url := self.url) is None:
+            if process.poll() is not None or time.monotonic() > give_up_at:
+                raise ServiceError(f"the service did not start; its log is {self.log}")
+            time.sleep(LOOK_SECONDS)
+        return url
+
+    def stop(self) -> None:
+        """Stops it; trials that run are given back, to go on from their checkpoints.
+
+        Raises:
+            ServiceError: none runs there, or it does not stop.
+        """
+        if self.url is None:
+            raise ServiceError(f"no service runs in {self.home}")
+        pid = json.loads((self.home / "serve.json").read_text(encoding="utf-8"))["pid"]
+        os.kill(pid, signal.SIGTERM)
+        give_up_at = time.monotonic() + STOP_SECONDS
+        while (self.home / "serve.json").exists():
+            if time.monotonic() > give_up_at:
+                raise ServiceError(f"process {pid} did not stop in {STOP_SECONDS:.0f} s")
+            time.sleep(LOOK_SECONDS)
+
+
+def _port() -> str:
+    """The usual port, or 0 (any free one) if somebody has it."""
+    with socket.socket() as probe:
+        return "0" if probe.connect_ex(("127.0.0.1", 8000)) == 0 else "8000"

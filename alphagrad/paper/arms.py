@@ -1,0 +1,94 @@
+"""The reported runs of a plan's arms, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from alphagrad.paper.plan import Arm, Job, Plan
+from alphagrad.paper.results import EACH, Result, Results
+
+Array = NDArray[np.float64]
+
+
+class ArmResult:
+    """What an arm's reported runs gave.
+
+    Args:
+        job: the study that is reported.
+        arm: the arm.
+        results: where they are.
+
+    Attributes:
+        name: the arm's.
+        arm: what the plan says of it.
+        result: the study's runs.
+    """
+
+    def __init__(self, job: Job, arm: Arm, results: Results) -> None:
+        self.name = job.arm
+        self.arm = arm
+        self.result: Result = results[job.name]
+        self._curves: pa.Table = results.curves(job.name)
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.arm.label
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """All parameters of its runs."""
+        return self.result.spec["params"]
+
+    @property
+    def values(self) -> Array:
+        """The score of each run that completed."""
+        return self.result.values
+
+    @cached_property
+    def returns(self) -> tuple[Array, Array]:
+        """Steps, and the return of each run's evaluation at each: (steps), (runs, steps)."""
+        return self.series(EACH)
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """The layers whose saturation was measured, in the order of their names."""
+        names = pc.unique(self._curves["series"]).to_pylist()
+        return sorted(n.removeprefix("saturation/") for n in names if n.startswith("saturation/"))
+
+    def series(self, name: str) -> tuple[Array, Array]:
+        """A series of all complete runs at the steps that all of them have.
+
+        Returns:
+            Steps (n) and values (runs, n); n is 0 where there is no such series.
+        """
+        rows = self._curves.filter(pc.equal(self._curves["series"], name))
+        number, step = rows["number"].to_numpy(), rows["step"].to_numpy()
+        value = rows["value"].to_numpy().astype(float)
+        by_run = {
+            run.number: dict(zip(step[mine], value[mine], strict=True))
+            for run in self.result.runs
+            if run.value is not None and (mine := number == run.number).any()
+        }
+        shared = sorted(set.intersection(*map(set, by_run.values()))) if by_run else []
+        table = [[points[at] for at in shared] for points in by_run.values()]
+        return np.array(shared, float), np.array(table, float).reshape(len(by_run), len(shared))
+
+
+def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
+    """The arms that have been reported, in the plan's order."""
+    for job in plan.jobs():
+        if job.role == "report" and job.name in results:
+            yield ArmResult(job, plan.arms[job.arm], results)
+
+
+def missing(plan: Plan, results: Results) -> list[Job]:
+    """The studies that have not been run to their end."""
+    return [job for job in plan.jobs() if job.name not in results]

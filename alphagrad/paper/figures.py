@@ -1,0 +1,157 @@
+"""The figures of the report, as SVG files that are the same byte for byte for the same results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+from alphagrad.paper.arms import ArmResult
+from alphagrad.paper.statistics import Estimate, estimate, iqm
+
+INK, MUTED, OURS, ADAM = "#222222", "#6b7078", "#1f6fb2", "#c4501b"
+PALETTE = (OURS, "#2a9d5c", "#8a5fbf", "#c9a227", "#4bb3c4", "#d16ba5", "#7d6b5d", "#98a84a")
+BAND_RESAMPLES = 500
+STYLE = {
+    "svg.hashsalt": "alphagrad",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "grid.color": "#e8eaed",
+    "legend.frameon": False,
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes an SVG without what differs from one call to the next."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def learning_curves(panels: dict[str, Sequence[ArmResult]], path: Path) -> None:
+    """Draws the interquartile mean of evaluations over the training, a panel for each group.
+
+    Args:
+        panels: arms by title.
+        path: the SVG file.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.2 * len(panels), 4.6), layout="constrained")
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+        for axes, (title, arms) in zip(grid, panels.items(), strict=True):
+            for place, arm in enumerate(arms):
+                steps, returns = arm.returns
+                color = colour(arm, place)
+                middle = iqm(returns, axis=0)
+                axes.plot(steps / 1e3, middle, color=color, lw=1.6, label=name_and_runs(arm))
+                if len(returns) > 1:
+                    low, high = _band(returns)
+                    axes.fill_between(steps / 1e3, low, high, color=color, alpha=0.15, lw=0)
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("thousand steps")
+            axes.legend(fontsize=8, loc="best")
+        grid[0].set_ylabel("return without noise")
+        save(figure, path)
+
+
+def scores(arms: Sequence[ArmResult], path: Path) -> None:
+    """Draws each arm's runs as dots, their interquartile mean, and its interval."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 1.2 + 0.36 * len(arms)), layout="constrained")
+        axes = figure.subplots()
+        for place, arm in enumerate(arms):
+            values = arm.values
+            color = ADAM if arm.params["optimizer"] == "adam" else OURS
+            spread = np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.zeros(1)
+            axes.plot(values, place + spread, "o", ms=3.2, color=color, alpha=0.35, mew=0)
+            if len(values):
+                found = estimate(iqm, values)
+                _interval(axes, place, found, color)
+        axes.set_yticks(range(len(arms)), [name_and_runs(arm) for arm in arms])
+        axes.invert_yaxis()
+        axes.set_xlabel("value of a run; bar: interquartile mean and its 95 % interval")
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        save(figure, path)
+
+
+def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
+    """Draws the saturation of each layer over the training, averaged over the runs of an arm."""
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        across = min(3, len(arms))
+        down = -(-len(arms) // across)
+        height = 0.9 + 0.19 * max(len(arm.layers) for arm in arms)
+        figure = Figure(figsize=(4.2 * across + 1, height * down + 0.6), layout="constrained")
+        grid = figure.subplots(down, across, squeeze=False, sharex=True).flatten()
+        image: Any = None
+        for axes, arm in zip(grid, arms, strict=False):
+            steps, table = _saturation(arm)
+            image = axes.imshow(
+                table,
+                aspect="auto",
+                cmap="magma",
+                vmin=0,
+                vmax=0.5,
+                interpolation="nearest",
+                extent=(0, steps[-1] / 1e3, len(table) - 0.5, -0.5),
+            )
+            axes.set_yticks(range(len(table)), arm.layers, fontsize=7)
+            axes.set_title(name_and_runs(arm), loc="left", fontsize=9)
+        for axes in grid[len(arms) :]:
+            axes.set_axis_off()
+        for axes in grid[max(len(arms) - across, 0) : len(arms)]:
+            axes.set_xlabel("thousand steps")
+        figure.colorbar(image, ax=grid.tolist(), label="saturation S", extend="max", shrink=0.8)
+        save(figure, path)
+
+
+def colour(arm: ArmResult, place: int) -> str:
+    """Adam's own colour, or one of the palette."""
+    if arm.params["optimizer"] == "adam":
+        return ADAM
+    return PALETTE[place % len(PALETTE)]
+
+
+def name_and_runs(arm: ArmResult) -> str:
+    """An arm's label with the number of its runs."""
+    return f"{arm.label} ({len(arm.values)})"
+
+
+def _interval(axes: Axes, place: int, found: Estimate, color: str) -> None:
+    if np.isfinite(found.low):
+        axes.plot([found.low, found.high], [place, place], color=color, lw=2.2)
+    axes.plot([found.value] * 2, [place - 0.3, place + 0.3], color=color, lw=2.2)
+
+
+def _band(returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    found = bootstrap(
+        (returns,),
+        iqm,
+        axis=0,
+        n_resamples=BAND_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return found.low, found.high
+
+
+def _saturation(arm: ArmResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps, and the mean over runs: (layers, steps)."""
+    rows = []
+    steps = np.array([1.0])
+    for layer in arm.layers:
+        steps, values = arm.series(f"saturation/{layer}")
+        rows.append(values.mean(0))
+    least = min(len(row) for row in rows)
+    return steps[-least:], np.array([row[-least:] for row in rows])

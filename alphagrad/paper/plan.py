@@ -1,0 +1,170 @@
+"""A plan: the arms of one task's experiments, and the studies that each arm takes.
+
+An arm is a way to train that is reported on the plan's seeds. Where it leaves something open, it is
+chosen first, on other seeds: one of three learning rates by a study for each, or any parameters by
+a search. The files are `studies/paper/*.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from alphagrad.tuner.spec import load_toml
+
+REPORT_SEED = 1
+"""Seed of the studies that are reported: an arm's n-th run has the seed of every other's n-th."""
+CHOICE_SEED = 1_000
+"""Seed of the studies by which something is chosen."""
+
+Role = Literal["report", "select", "search"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Part(BaseModel):
+    """A table of a plan file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Search(Part):
+    """A search for an arm's parameters: a study's sampler, and what it searches."""
+
+    n_trials: Count
+    params: dict[str, Any]
+    sampler: dict[str, Any] = {"type": "tpe"}
+
+
+class Arm(Part):
+    """One way to train."""
+
+    label: str = Field(description="what tables and figures call it")
+    group: Literal["paper", "question"] = Field(
+        description="paper: a run of the paper's; question: does α need tuning?"
+    )
+    params: dict[str, Any] = {}
+    seeds: Count | None = Field(default=None, description="runs, where not as many as the plan's")
+    learning_rates: tuple[float, ...] | None = Field(default=None, min_length=2)
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _one_learning_rate(self) -> Self:
+        ways = ["learning_rate" in self.params, self.learning_rates is not None]
+        searched = self.search is not None and "learning_rate" in self.search.params
+        if sum([*ways, searched]) != 1:
+            raise ValueError(
+                f"{self.label}: learning_rate must be in params, in search.params, or one of "
+                "learning_rates"
+            )
+        return self
+
+
+class Plan(Part):
+    """The arms of a task."""
+
+    task: str
+    title: str
+    seeds: Count = Field(description="runs of each arm that are reported")
+    selection_seeds: Count = Field(description="runs by which each learning rate is judged")
+    parallelism: Count = 2
+    stack: Count = 1
+    params: dict[str, Any] = Field(description="of all runs")
+    arms: dict[str, Arm]
+
+    def jobs(self) -> Iterator[Job]:
+        """All studies, in the order of the file; what is chosen comes before what follows it."""
+        for name, arm in self.arms.items():
+            chosen: list[Job] = []
+            for rate in arm.learning_rates or ():
+                chosen.append(
+                    Job(
+                        name=f"paper-{self.task}-{name}-at-{rate:g}",
+                        arm=name,
+                        role="select",
+                        n_trials=self.selection_seeds,
+                        params=arm.params | {"learning_rate": rate},
+                    )
+                )
+            if arm.search is not None:
+                chosen.append(
+                    Job(
+                        name=f"paper-{self.task}-{name}-search",
+                        arm=name,
+                        role="search",
+                        n_trials=arm.search.n_trials,
+                        params=arm.params | arm.search.params,
+                        sampler=arm.search.sampler,
+                    )
+                )
+            yield from chosen
+            yield Job(
+                name=f"paper-{self.task}-{name}",
+                arm=name,
+                role="report",
+                n_trials=arm.seeds or self.seeds,
+                params=arm.params,
+                after=tuple(job.name for job in chosen),
+            )
+
+    def spec(self, job: Job, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """A study as it is submitted.
+
+        Args:
+            job: which.
+            chosen: the parameters that were chosen for it.
+        """
+        return {
+            "name": job.name,
+            "task": self.task,
+            "direction": "maximize",
+            "n_trials": job.n_trials,
+            "parallelism": min(self.parallelism, job.n_trials),
+            "stack": self.stack,
+            "seed": REPORT_SEED if job.role == "report" else CHOICE_SEED,
+            "sampler": job.sampler,
+            "retries": 2,
+            "params": self.params | job.params | dict(chosen),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A study of an arm.
+
+    Attributes:
+        name: the study's.
+        arm: the arm's name in the plan.
+        role: report: on the seeds that count; select: one learning rate; search: a search.
+        n_trials: how many runs.
+        params: beside the plan's.
+        sampler: draws what is searched.
+        after: the studies by which the rest of its parameters is chosen.
+    """
+
+    name: str
+    arm: str
+    role: Role
+    n_trials: int
+    params: Mapping[str, Any]
+    sampler: Mapping[str, Any] = field(default_factory=lambda: {"type": "random"})
+    after: tuple[str, ...] = ()
+
+
+def plan_files() -> dict[str, Path]:
+    """The plans that come along, by task."""
+    folder = Path(str(files("alphagrad.studies") / "paper"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_plan(path: Path) -> Plan:
+    """Reads a plan.
+
+    Raises:
+        pydantic.ValidationError: something in it is unknown, missing or does not fit.
+    """
+    return Plan.model_validate(load_toml(path))

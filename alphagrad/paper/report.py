@@ -1,0 +1,159 @@
+"""Writes `docs/paper.md` and its figures from the results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alphagrad.paper import figures
+from alphagrad.paper.arms import ArmResult, arm_results, missing
+from alphagrad.paper.claims import Judged, judge, shown
+from alphagrad.paper.cost import cost_section
+from alphagrad.paper.markdown import picture, table
+from alphagrad.paper.plan import Plan
+from alphagrad.paper.results import Results
+from alphagrad.paper.statistics import (
+    collapsed,
+    drawdown,
+    estimate,
+    improvement,
+    iqm,
+    ratio_of_iqms,
+)
+from alphagrad.paper.theory_section import theory_section
+
+INTRODUCTION = Path(__file__).parent / "introduction.md"
+CURVES_OF_QUESTION = ("adam-chosen", "saturation", "k03", "k1", "tuned")
+MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
+DEFAULT, REFERENCE = "saturation", "tuned"
+
+
+def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> None:
+    """Writes the page, and its figures into the folder `figures/paper` beside it.
+
+    Args:
+        plans: by task.
+        results: what was run.
+        page: the Markdown file.
+    """
+    pictures = page.parent / "figures" / "paper"
+    tasks = {task: {a.name: a for a in arm_results(plan, results)} for task, plan in plans.items()}
+    parts = [INTRODUCTION.read_text(encoding="utf-8").rstrip()]
+    parts += ["## What the paper says, and what we found", _claims(list(judge(tasks)))]
+    parts += ["## Does α need tuning?", _answer(plans, tasks)]
+    for task, plan in plans.items():
+        parts += [f"## {plan.title}", *_task(task, plan, tasks[task], results, pictures)]
+    parts += ["## The theorems", theory_section(pictures)]
+    parts += ["## What it cost", cost_section(plans, page.parent / "figures" / "rl.json")]
+    parts += ["## Where it ran", _provenance(tasks)]
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _claims(judged: Sequence[Judged]) -> str:
+    rows = [[one.where, one.claim, f"**{one.verdict}**", one.numbers] for one in judged]
+    return table(["section", "claim", "verdict", "numbers"], rows)
+
+
+def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:
+    rows = []
+    for task, arms in tasks.items():
+        ours, reference = arms.get(DEFAULT), arms.get(REFERENCE)
+        if ours is None or reference is None:
+            rows.append([plans[task].title, "not run yet", "", ""])
+            continue
+        share = estimate(ratio_of_iqms, ours.values, reference.values)
+        better = estimate(improvement, ours.values, reference.values)
+        rows.append([plans[task].title, shown(share), shown(better), _chosen(reference)])
+    head = "`SaturationScheduler` with its defaults beside the search over α and η:"
+    titles = ["task", "share of the search's IQM", "P(higher than the search's)", "search found"]
+    return f"{head}\n\n{table(titles, rows)}"
+
+
+def _task(
+    task: str,
+    plan: Plan,
+    arms: Mapping[str, ArmResult],
+    results: Results,
+    pictures: Path,
+) -> list[str]:
+    parts = []
+    left = missing(plan, results)
+    if left:
+        names = ", ".join(f"`{job.name}`" for job in left)
+        parts.append(f"Not run to the end yet, {len(left)} studies: {names}.")
+    if not arms:
+        return parts
+    of_paper = [arm for arm in arms.values() if arm.arm.group == "paper"]
+    asked = [arms[name] for name in CURVES_OF_QUESTION if name in arms]
+    panels = {"The paper's settings": of_paper, "Does α need tuning?": asked}
+    figures.learning_curves(
+        {title: shown for title, shown in panels.items() if shown}, pictures / f"{task}_curves.svg"
+    )
+    figures.scores(list(arms.values()), pictures / f"{task}_scores.svg")
+    parts.append(picture("Learning curves with bootstrap bands", f"{task}_curves.svg"))
+    parts.append(picture("Each run's value, and each arm's interval", f"{task}_scores.svg"))
+    parts.append(_scores(plan, arms))
+    mapped = [arms[name] for name in MAPS if name in arms and arms[name].layers]
+    if mapped:
+        figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
+        parts.append(picture("Saturation of each layer over time", f"{task}_saturation.svg"))
+    return parts
+
+
+def _scores(plan: Plan, arms: Mapping[str, ArmResult]) -> str:
+    adam = arms.get("adam-chosen") or arms.get("adam")
+    rows = []
+    for arm in arms.values():
+        falls = [drawdown(curve) for curve in arm.returns[1]]
+        ends = [collapsed(curve) for curve in arm.returns[1]]
+        better = (
+            ""
+            if adam is None or arm is adam
+            else shown(estimate(improvement, arm.values, adam.values))
+        )
+        rows.append(
+            [
+                arm.label,
+                _chosen(arm),
+                f"{len(arm.values)}"
+                + (f" + {arm.result.failed} failed" if arm.result.failed else ""),
+                shown(estimate(iqm, arm.values), 0),
+                better,
+                f"{np.mean(falls):.0f}, {max(falls):.0f}",
+                f"{np.mean(ends):.0%}",
+            ]
+        )
+    reference = "" if adam is None else f" (reference: {adam.label})"
+    titles = [
+        "arm",
+        "chosen",
+        "runs",
+        "IQM [95 %]",
+        f"P(higher than Adam){reference}",
+        "drawdown: mean, worst",
+        "collapsed",
+    ]
+    return table(titles, rows)
+
+
+def _chosen(arm: ArmResult) -> str:
+    """The learning rate, and α where a search chose it."""
+    params = arm.params
+    searched = arm.arm.search is not None and "alpha" in params
+    alpha = f"α = {params['alpha']:.3g}, " if searched else ""
+    return f"{alpha}η = {params['learning_rate']:.2g}"
+
+
+def _provenance(tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:
+    rows: dict[tuple[str, ...], int] = {}
+    for arms in tasks.values():
+        for arm in arms.values():
+            result = arm.result
+            versions = ", ".join(f"{name} {one}" for name, one in result.versions.items())
+            blas = ", ".join(result.machine["blas"])
+            key = (f"{result.machine['cpu']}, {result.machine['cores']} cores", blas, versions)
+            rows[key] = rows.get(key, 0) + len(result.runs)
+    lines = [[*key, str(count)] for key, count in rows.items()]
+    return table(["processor", "BLAS kernels", "versions", "runs"], lines)

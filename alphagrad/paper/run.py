@@ -1,0 +1,135 @@
+"""Runs plans on a service: submits what is due, and writes down what has ended.
+
+Nothing here is remembered: what is done stands in the results, what is under way in the service's
+database. A run that is stopped, or a machine that goes away, goes on with the next call.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alphagrad.api.client import Client
+from alphagrad.api.client_answers import StudyData
+from alphagrad.api.client_errors import ApiError
+from alphagrad.api.client_study import Study
+from alphagrad.paper.plan import Job, Plan
+from alphagrad.paper.results import Results, curves_of, result_of
+
+OPEN_STUDIES = 3
+"""At most so many are submitted and have not ended: one's last runs leave slots to the next."""
+LOOK_SECONDS = 10.0
+
+
+class PlanError(ValueError):
+    """What is asked for does not fit what is there; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far it is: studies and runs that are done, and in all; and the studies that run."""
+
+    studies_done: int
+    studies: int
+    runs_done: int
+    runs: int
+    running: list[StudyData]
+
+
+def run(
+    client: Client,
+    plans: Sequence[Plan],
+    results: Results,
+    *,
+    on_progress: Callable[[Standing], None] = lambda standing: None,
+    look_seconds: float = LOOK_SECONDS,
+) -> None:
+    """Runs all studies of the plans that have no result yet.
+
+    Args:
+        client: of the service.
+        plans: in the order in which their studies start.
+        results: where they are written, and looked for.
+        on_progress: called after each look.
+        look_seconds: from one look to the next.
+
+    Raises:
+        ApiError: the service refuses a study.
+        PlanError: it has another study of that name.
+        ServerAwayError: it does not answer any more.
+    """
+    while True:
+        running = [study for study in _under_way(client, plans, results) if not study.ended]
+        for plan, job in due(plans, results):
+            if len(running) >= OPEN_STUDIES:
+                break
+            if job.name not in {study.name for study in running}:
+                running.append(client.submit(plan.spec(job, choice(job, results))))
+        on_progress(_standing(plans, results, running))
+        if not running:
+            return
+        time.sleep(look_seconds)
+
+
+def due(plans: Sequence[Plan], results: Results) -> Iterator[tuple[Plan, Job]]:
+    """The studies without a result whose parameters are known, in the order of the plans."""
+    for plan in plans:
+        for job in plan.jobs():
+            if job.name not in results and all(name in results for name in job.after):
+                yield plan, job
+
+
+def choice(job: Job, results: Results) -> Mapping[str, Any]:
+    """The parameters that the studies before it choose: those of the highest mean, or best run."""
+    found = [results[name] for name in job.after]
+    if not found:
+        return {}
+    if len(found) == 1:
+        return found[0].best.params
+    means = [statistics.fmean(one.values) if len(one.values) else -float("inf") for one in found]
+    best = found[means.index(max(means))]
+    return {"learning_rate": best.spec["params"]["learning_rate"]}
+
+
+def _under_way(client: Client, plans: Sequence[Plan], results: Results) -> Iterator[Study]:
+    """The plans' studies that the service has; one that has ended is written down first."""
+    for plan, job in list(due(plans, results)):
+        try:
+            study = client.study(job.name)
+        except ApiError as error:
+            if error.kind != "not-found":
+                raise
+            continue
+        _check(study, plan.spec(job, choice(job, results)))
+        if study.ended:
+            curves = curves_of(study) if job.role == "report" else None
+            results.write(result_of(study), curves)
+        yield study
+
+
+def _check(study: Study, spec: Mapping[str, Any]) -> None:
+    """Refuses a study that is another one than the plan's, of an earlier version of it say."""
+    for name, value in spec["params"].items():
+        if study.data["spec"]["params"].get(name) != value and not isinstance(value, dict):
+            raise PlanError(
+                f"study {study.name!r} has {name}={study.data['spec']['params'].get(name)!r} where "
+                f"the plan has {value!r}: delete it, or use another --home"
+            )
+
+
+def _standing(plans: Sequence[Plan], results: Results, running: list[Study]) -> Standing:
+    jobs = [job for plan in plans for job in plan.jobs()]
+    done = [job for job in jobs if job.name in results]
+    runs = sum(job.n_trials for job in done)
+    for study in running:
+        runs += sum(study.data["trials"].get(state, 0) for state in ("COMPLETE", "FAIL"))
+    return Standing(
+        studies_done=len(done),
+        studies=len(jobs),
+        runs_done=runs,
+        runs=sum(job.n_trials for job in jobs),
+        running=[study.data for study in running],
+    )

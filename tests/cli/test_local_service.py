@@ -1,0 +1,35 @@
+"""The service that the demo and `alphagrad paper run` start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alphagrad.local_service import LocalService, ServiceError
+
+
+def test_stopping_without_a_service_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match=str(tmp_path)):
+        LocalService(tmp_path).stop()
+
+
+def test_a_service_that_is_gone_is_not_taken_for_running(tmp_path: Path) -> None:
+    state = {"pid": 2**22 + 1, "url": "http://127.0.0.1:1"}
+    (tmp_path / "serve.json").write_text(json.dumps(state))
+    with pytest.raises(ServiceError, match="no service"):
+        LocalService(tmp_path).stop()
+
+
+def test_a_half_written_state_is_not_taken_for_running(tmp_path: Path) -> None:
+    (tmp_path / "serve.json").write_text("")
+    with pytest.raises(ServiceError, match="no service"):
+        LocalService(tmp_path).stop()
+
+
+def test_the_key_is_kept_for_the_next_time_and_for_its_owner_alone(tmp_path: Path) -> None:
+    key = LocalService(tmp_path).key
+    assert LocalService(tmp_path).key == key
+    assert len(key) > 20
+    assert (tmp_path / "demo-key").stat().st_mode & 0o777 == 0o600

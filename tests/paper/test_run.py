@@ -1,0 +1,176 @@
+"""A small plan run on a real service, stopped, and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alphagrad.client import Client
+from alphagrad.local_service import LocalService
+from alphagrad.paper.plan import Plan
+from alphagrad.paper.results import EACH, Results
+from alphagrad.paper.run import PlanError, Standing, choice, due, run
+
+PLAN = Plan.model_validate(
+    {
+        "task": "dqn",
+        "title": "A short DQN",
+        "seeds": 2,
+        "selection_seeds": 1,
+        "params": {
+            "total_timesteps": 600,
+            "learning_starts": 100,
+            "eval_interval": 200,
+            "eval_episodes": 1,
+        },
+        "arms": {
+            "adam": {
+                "label": "Adam",
+                "group": "paper",
+                "params": {"optimizer": "adam", "learning_rate": 1e-3},
+            },
+            "saturation": {
+                "label": "SaturationScheduler",
+                "group": "question",
+                "params": {"alpha_rule": "saturation"},
+                "learning_rates": [1e-4, 1e-3],
+            },
+            "tuned": {
+                "label": "TPE",
+                "group": "question",
+                "search": {
+                    "n_trials": 3,
+                    "params": {
+                        "alpha": {"type": "float", "low": 1.0, "high": 300.0},
+                        "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2},
+                    },
+                },
+            },
+        },
+    }
+)
+JOBS = {job.name: job for job in PLAN.jobs()}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    service = LocalService(tmp_path_factory.mktemp("service"))
+    url = service.start()
+    try:
+        with Client(url, service.key) as opened:
+            yield opened
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="module")
+def results(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Of a run that was stopped after its first result, and gone on with."""
+    found = Results(tmp_path_factory.mktemp("results"))
+
+    def stop(standing: Standing) -> None:
+        if standing.studies_done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(client, [PLAN], found, on_progress=stop, look_seconds=0.3)
+    run(client, [PLAN], found, look_seconds=0.3)
+    return found
+
+
+def test_every_study_has_a_result_and_no_run_is_left_out(results: Results) -> None:
+    for name, job in JOBS.items():
+        result = results[name]
+        assert [run.number for run in result.runs] == list(range(job.n_trials))
+        assert {run.state for run in result.runs} == {"COMPLETE"}
+        assert result.spec["params"]["total_timesteps"] == 600
+        assert {"python", "torch", "numpy"} <= result.versions.keys()
+        assert result.machine["blas"]
+        assert all(run.seconds is not None and run.seconds > 0 for run in result.runs)
+
+
+def test_arms_are_reported_on_the_same_seeds_and_chosen_on_others(results: Results) -> None:
+    seeds = {
+        role: {
+            tuple(run.seed for run in results[n].runs)
+            for n, job in JOBS.items()
+            if job.role == role
+        }
+        for role in ("report", "select", "search")
+    }
+    assert len(seeds["report"]) == 1
+    reported = set(next(iter(seeds["report"])))
+    assert not reported & {seed for role in ("select", "search") for s in seeds[role] for seed in s}
+
+
+def test_the_better_learning_rate_is_chosen(results: Results) -> None:
+    job = JOBS["paper-dqn-saturation"]
+    means = {
+        results[n].spec["params"]["learning_rate"]: results[n].values.mean() for n in job.after
+    }
+    chosen = results[job.name].spec["params"]["learning_rate"]
+    assert means[chosen] == max(means.values())
+
+
+def test_the_best_run_of_a_search_is_chosen(results: Results) -> None:
+    search, report = results["paper-dqn-tuned-search"], results["paper-dqn-tuned"]
+    assert search.best.value == search.values.max()
+    for name, value in search.best.params.items():
+        assert report.spec["params"][name] == value
+    assert set(search.best.params) == {"alpha", "learning_rate"}
+
+
+def test_curves_hold_every_evaluation_and_thinned_traces(results: Results) -> None:
+    curves = results.curves("paper-dqn-saturation")
+    series = set(curves["series"].to_pylist())
+    assert {EACH, "charts/episodic_return", "losses/td_loss"} <= series
+    assert any(name.startswith("saturation/") for name in series)
+    rows = [row for row in curves.to_pylist() if row["series"] == EACH and row["number"] == 0]
+    assert [row["step"] for row in rows] == [200, 400, 600]
+    value = sum(row["value"] for row in rows) / 3  # the window of ten holds all of them
+    assert results["paper-dqn-saturation"].runs[0].value == pytest.approx(value)
+
+
+def test_studies_by_which_something_is_chosen_have_no_curves(results: Results) -> None:
+    with pytest.raises(FileNotFoundError):
+        results.curves("paper-dqn-tuned-search")
+
+
+def test_what_has_a_result_is_not_run_again(client: Client, results: Results) -> None:
+    assert list(due([PLAN], results)) == []
+    before = sum(1 for _ in client.studies())
+    run(client, [PLAN], results, look_seconds=0.3)
+    assert sum(1 for _ in client.studies()) == before
+
+
+def test_a_result_is_written_again_from_the_database(
+    client: Client, results: Results, tmp_path: Path
+) -> None:
+    again = Results(tmp_path)
+    run(client, [PLAN], again, look_seconds=0.3)
+    for name in JOBS:
+        file = f"{name}.json"
+        assert (tmp_path / file).read_bytes() == (results.folder / file).read_bytes()
+
+
+def test_another_study_of_the_same_name_is_not_taken_for_it(client: Client, tmp_path: Path) -> None:
+    other = PLAN.model_copy(update={"params": PLAN.params | {"total_timesteps": 700}})
+    with pytest.raises(PlanError, match="total_timesteps=600 where the plan has 700"):
+        run(client, [other], Results(tmp_path), look_seconds=0.3)
+
+
+def test_a_learning_rate_whose_runs_all_failed_is_not_chosen(
+    tmp_path: Path, results: Results
+) -> None:
+    job = JOBS["paper-dqn-saturation"]
+    changed = Results(tmp_path)
+    for name in job.after:
+        document = json.loads((results.folder / f"{name}.json").read_text())
+        if document["spec"]["params"]["learning_rate"] == 1e-4:
+            for one in document["runs"]:
+                one |= {"value": None, "state": "FAIL"}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    assert choice(job, changed) == {"learning_rate": 1e-3}

@@ -91,7 +91,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     )  # fmt: skip
     for kind, found in result["lists"].items():
         for name, took in found["requests"].items():
-            memory = f"{found['rss_mib'] * 1.048576:.0f} MB"
+            memory = f"{took['rss_mib'] * 1.048576:.0f} MB"
             lists.add_row(
                 TITLES[kind],
                 name,

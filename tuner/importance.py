@@ -5,16 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.importance import (
-    BaseImportanceEvaluator,
-    FanovaImportanceEvaluator,
-    PedAnovaImportanceEvaluator,
-    get_param_importances,
-)
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -26,6 +20,10 @@ from alphagrad.tuner.points import Point, Points, check_objective, read_points
 from alphagrad.tuner.space import dimensions
 from alphagrad.tuner.study_store import by_name
 from alphagrad.tuner.warm_start import distribution
+
+if TYPE_CHECKING:
+    # It brings in scikit-learn and pandas, 160 MB, which a server needs only when it is asked.
+    from optuna.importance import BaseImportanceEvaluator
 
 Evaluator = Literal["ped-anova", "fanova"]
 MOST_TRIALS = {"ped-anova": 2000, "fanova": 500}
@@ -106,6 +104,8 @@ class Importances:
 
 
 def _evaluate(points: Points, evaluator: Evaluator, objective: int) -> Importance:
+    from optuna.importance import get_param_importances
+
     searched = dimensions(points.spec.params)
     places = {name: distribution(dimension) for name, dimension in searched.items()}
     trials = [_frozen(number, p, places, objective) for number, p in enumerate(points.points)]
@@ -153,6 +153,8 @@ def _study(direction: str, trials: list[FrozenTrial]) -> optuna.Study:
 
 
 def _judge(evaluator: Evaluator, study: optuna.Study) -> BaseImportanceEvaluator:
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
+
     if evaluator == "fanova":
         return FanovaImportanceEvaluator(seed=0)
     values = [trial.value or 0.0 for trial in study.get_trials(deepcopy=False)]

@@ -35,8 +35,10 @@ def run_plans(
     from alphagrad.local_service import LocalService
     from alphagrad.paper.plan import load_plan, plan_files
     from alphagrad.paper.progress import Shown
+    from alphagrad.paper.report import THEORY
     from alphagrad.paper.results import Results
     from alphagrad.paper.run import run
+    from alphagrad.paper.theory_section import measure
 
     known = plan_files()
     for name in plans or ():
@@ -44,6 +46,9 @@ def run_plans(
             message = f"{name!r} is no plan: {', '.join(known)}, or a TOML file"
             raise typer.BadParameter(message)
     chosen = [load_plan(known.get(name) or Path(name)) for name in plans or known]
+    theory = results / THEORY
+    if not theory.exists():
+        measure(theory)
     service = LocalService(home or Path(".alphagrad/paper"))
     url = service.start()
     typer.echo(f"The service is at {url}; its log and its key are in {service.home}.")

@@ -32,13 +32,17 @@ class LocalService:
     Attributes:
         home: that folder.
         log: the file that a service started from here writes its log to.
-        started: whether it was started from here.
     """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = home / "serve.log"
-        self.started = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started from here."""
+        return self._process is not None
 
     @property
     def key(self) -> str:
@@ -75,7 +79,7 @@ class LocalService:
             return running
         key = self.key
         with self.log.open("ab") as out:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -92,10 +96,9 @@ class LocalService:
                 stderr=out,
                 start_new_session=True,
             )
-        self.started = True
         give_up_at = time.monotonic() + START_SECONDS
         while (url := self.url) is None:
-            if process.poll() is not None or time.monotonic() > give_up_at:
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
                 raise ServiceError(f"the service did not start; its log is {self.log}")
             time.sleep(LOOK_SECONDS)
         return url
@@ -115,6 +118,9 @@ class LocalService:
             if time.monotonic() > give_up_at:
                 raise ServiceError(f"process {pid} did not stop in {STOP_SECONDS:.0f} s")
             time.sleep(LOOK_SECONDS)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
 
 def _port() -> str:

@@ -45,7 +45,8 @@ class ArmResult:
     @property
     def params(self) -> dict[str, Any]:
         """All parameters of its runs."""
-        return self.result.spec["params"]
+        params: dict[str, Any] = self.result.spec["params"]
+        return params
 
     @property
     def values(self) -> Array:

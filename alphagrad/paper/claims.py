@@ -101,7 +101,7 @@ def value(arm: ArmResult) -> Array:
 
 def peak(arm: ArmResult) -> Array:
     """The highest evaluation of each run."""
-    return arm.returns[1].max(1)
+    return np.asarray(arm.returns[1].max(1))
 
 
 def fall(arm: ArmResult) -> Array:
@@ -112,7 +112,7 @@ def fall(arm: ArmResult) -> Array:
 def early(arm: ArmResult) -> Array:
     """Mean return of each run's first fifth."""
     returns = arm.returns[1]
-    return returns[:, : max(returns.shape[1] // 5, 1)].mean(1)
+    return np.asarray(returns[:, : max(returns.shape[1] // 5, 1)].mean(1))
 
 
 def late_metric(name: str, share: float = 0.25) -> Measure:
@@ -120,7 +120,7 @@ def late_metric(name: str, share: float = 0.25) -> Measure:
 
     def measure(arm: ArmResult) -> Array:
         table = arm.series(name)[1]
-        return table[:, -max(int(table.shape[1] * share), 1) :].mean(1)
+        return np.asarray(table[:, -max(int(table.shape[1] * share), 1) :].mean(1))
 
     return measure
 

@@ -19,7 +19,7 @@ from alphagrad.paper.statistics import Estimate, estimate, iqm
 INK, MUTED, OURS, ADAM = "#222222", "#6b7078", "#1f6fb2", "#c4501b"
 PALETTE = (OURS, "#2a9d5c", "#8a5fbf", "#c9a227", "#4bb3c4", "#d16ba5", "#7d6b5d", "#98a84a")
 BAND_RESAMPLES = 500
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "alphagrad",
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -71,7 +71,7 @@ def scores(arms: Sequence[ArmResult], path: Path) -> None:
         axes = figure.subplots()
         for place, arm in enumerate(arms):
             values = arm.values
-            color = ADAM if arm.params["optimizer"] == "adam" else OURS
+            color = ADAM if arm.params.get("optimizer") == "adam" else OURS
             spread = np.linspace(-0.22, 0.22, len(values)) if len(values) > 1 else np.zeros(1)
             axes.plot(values, place + spread, "o", ms=3.2, color=color, alpha=0.35, mew=0)
             if len(values):
@@ -118,7 +118,7 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
 
 def colour(arm: ArmResult, place: int) -> str:
     """Adam's own colour, or one of the palette."""
-    if arm.params["optimizer"] == "adam":
+    if arm.params.get("optimizer") == "adam":
         return ADAM
     return PALETTE[place % len(PALETTE)]
 

@@ -128,7 +128,7 @@ class Plan(Part):
             "seed": REPORT_SEED if job.role == "report" else CHOICE_SEED,
             "sampler": job.sampler,
             "retries": 2,
-            "params": self.params | job.params | dict(chosen),
+            "params": {**self.params, **job.params, **chosen},
         }
 
 

@@ -28,6 +28,7 @@ INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("adam-chosen", "saturation", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
 DEFAULT, REFERENCE = "saturation", "tuned"
+THEORY = "theory.json"
 
 
 def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> None:
@@ -45,7 +46,7 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     parts += ["## Does α need tuning?", _answer(plans, tasks)]
     for task, plan in plans.items():
         parts += [f"## {plan.title}", *_task(task, plan, tasks[task], results, pictures)]
-    parts += ["## The theorems", theory_section(pictures)]
+    parts += ["## The theorems", theory_section(results.folder / THEORY, pictures)]
     parts += ["## What it cost", cost_section(plans, page.parent / "figures" / "rl.json")]
     parts += ["## Where it ran", _provenance(tasks)]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

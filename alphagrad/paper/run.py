@@ -96,7 +96,7 @@ def choice(job: Job, results: Results) -> Mapping[str, Any]:
 
 def _under_way(client: Client, plans: Sequence[Plan], results: Results) -> Iterator[Study]:
     """The plans' studies that the service has; one that has ended is written down first."""
-    for plan, job in list(due(plans, results)):
+    for plan, job in due(plans, results):  # what is written here makes more due
         try:
             study = client.study(job.name)
         except ApiError as error:

@@ -92,7 +92,7 @@ def descend(
     for t in range(steps):
         optimizer.zero_grad()
         value = function.value(x)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         assert x.grad is not None
         values[t], norms[t], distances[t] = value.item(), x.grad.norm().item(), x.norm().item()
         optimizer.step()
@@ -103,6 +103,6 @@ def descend(
         diameter = np.maximum.accumulate(distances)
         bound = diameter * (start / (eta * took * least) + smoothness * eta * n / (2 * least))
         return Rate(np.cumsum(values) / took, bound)
-    stationary = np.minimum.accumulate(norms**2 / (norms + EPS))
-    bound = start / (eta * took * gain) + smoothness * eta * n / (2 * gain)
-    return Rate(stationary, bound)
+    stationary: Array = np.minimum.accumulate(norms * norms / (norms + EPS))
+    limit = np.asarray(start / (eta * took * gain) + smoothness * eta * n / (2 * gain))
+    return Rate(stationary, limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,7 +88,3 @@ def test_an_arm_that_leaves_its_learning_rate_open_twice_or_never_is_refused(
 ) -> None:
     with pytest.raises(ValidationError):
         Plan.model_validate(PLAN | {"arms": {"one": arm}})
-
-
-def test_the_plans_are_toml_files_of_the_package() -> None:
-    assert all(isinstance(path, Path) and path.suffix == ".toml" for path in plan_files().values())

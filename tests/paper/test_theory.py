@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -29,13 +31,14 @@ def test_a_bound_is_no_empty_one(function: Smooth) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda one: one.name)
 def test_the_smoothness_is_that_of_the_function(function: Smooth) -> None:
+    hessian_of: Any = torch.autograd.functional.hessian
     generator = torch.Generator().manual_seed(1)
     largest = 0.0
     for _ in range(20):
         x = torch.randn(5, generator=generator, dtype=torch.float64)
-        hessian = torch.autograd.functional.hessian(function.value, x)
+        hessian = hessian_of(function.value, x)
         largest = max(largest, float(torch.linalg.eigvalsh(hessian).abs().max()))
-    at_zero = torch.autograd.functional.hessian(function.value, torch.full((5,), 1e-9).double())
+    at_zero = hessian_of(function.value, torch.full((5,), 1e-9).double())
     steepest = float(torch.linalg.eigvalsh(at_zero).abs().max())
     assert max(largest, steepest) <= function.smoothness * (1 + 1e-9)
     assert steepest == pytest.approx(function.smoothness, rel=1e-6)

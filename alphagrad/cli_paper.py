@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +52,7 @@ def run_plans(
     if not theory.exists():
         measure(theory)
     service = LocalService(home or Path(".alphagrad/paper"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as Ctrl-C
     url = service.start()
     typer.echo(f"The service is at {url}; its log and its key are in {service.home}.")
     try:

@@ -7,8 +7,8 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,8 @@ KEY = re.compile(r"[!-~]{1,255}")
 WAIT_SECONDS = 10.0
 """So long a repeated request waits for the first one's answer."""
 POLL_SECONDS = 0.05
+MOST_POLL_SECONDS = 1.0
+"""The pauses double up to this, while another process executes the first one."""
 FORGET_SECONDS = 600.0
 NOT_KEPT = (b"content-length", b"date", b"server", b"x-request-id")
 
@@ -53,6 +55,7 @@ class IdempotencyKeys:
         self._app = app
         self._database = database
         self._forget_at = 0.0
+        self._executing: dict[tuple[str, str], asyncio.Event] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer in its place."""
@@ -109,11 +112,20 @@ class IdempotencyKeys:
 
     async def _turn(self, place: dict[str, str], fingerprint: str) -> idempotency.Turn:
         give_up_at = time.monotonic() + WAIT_SECONDS
+        pause = POLL_SECONDS
         while True:
             turn = await self._run(idempotency.take, **place, fingerprint=fingerprint)
-            if turn.holder or turn.answer or time.monotonic() > give_up_at:
+            left = give_up_at - time.monotonic()
+            if turn.holder or turn.answer or left <= 0:
                 return turn
-            await asyncio.sleep(POLL_SECONDS)
+            # What this process executes says itself when it has ended: no need to ask the database.
+            executing = self._executing.get((place["scope"], place["key"]))
+            if executing is None:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MOST_POLL_SECONDS)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(executing.wait(), left)
 
     async def _execute(
         self, scope: Scope, body: bytes, send: Send, place: dict[str, str], receive: Receive
@@ -131,23 +143,36 @@ class IdempotencyKeys:
         async def collect(message: Message) -> None:
             messages.append(message)
 
-        holding = asyncio.create_task(self._hold(place))
         answer: StoredAnswer | None = None
-        try:
-            await self._app(scope, read, collect)
-            answer = _stored(messages)
-        finally:
-            holding.cancel()
-            with suppress(asyncio.CancelledError):
-                await holding
-            # Before the answer is on its way: who has it can send the request again.
+        with self._announced(place):
+            holding = asyncio.create_task(self._hold(place))
             try:
-                await self._run(idempotency.keep, **place, answer=answer)
-            except DBAPIError as error:
-                logger.error("the answer of a request with a key was not kept: %s", error.orig)
+                await self._app(scope, read, collect)
+                answer = _stored(messages)
+            finally:
+                holding.cancel()
+                with suppress(asyncio.CancelledError):
+                    await holding
+                # Before the answer is on its way: who has it can send the request again.
+                try:
+                    await self._run(idempotency.keep, **place, answer=answer)
+                except DBAPIError as error:
+                    logger.error("the answer of a request with a key was not kept: %s", error.orig)
         for message in messages:
             await send(message)
         await self._forget()
+
+    @contextmanager
+    def _announced(self, place: dict[str, str]) -> Iterator[None]:
+        """Let those that wait for the request in this process know when it has ended."""
+        name = place["scope"], place["key"]
+        ended = self._executing[name] = asyncio.Event()
+        try:
+            yield
+        finally:
+            ended.set()
+            if self._executing.get(name) is ended:  # the next one may have begun
+                del self._executing[name]
 
     async def _hold(self, place: dict[str, str]) -> None:
         while True:

@@ -125,14 +125,14 @@ def late_metric(name: str, share: float = 0.25) -> Measure:
     return measure
 
 
-def higher(measure: Measure) -> Decide:
-    """The first arms' runs are higher than the last arm's."""
-    return _compare(measure, sign=1)
+def higher(measure: Measure, of: str) -> Decide:
+    """The first arms' runs are higher than the last arm's, in what is called so."""
+    return _compare(measure, of, sign=1)
 
 
-def lower(measure: Measure) -> Decide:
-    """The first arms' runs are lower than the last arm's."""
-    return _compare(measure, sign=-1)
+def lower(measure: Measure, of: str) -> Decide:
+    """The first arms' runs are lower than the last arm's, in what is called so."""
+    return _compare(measure, of, sign=-1)
 
 
 def above(measure: Measure, bound: float) -> Decide:
@@ -179,7 +179,7 @@ def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
     return decide
 
 
-def _compare(measure: Measure, sign: int) -> Decide:
+def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
     def decide(*arms: ArmResult) -> tuple[Verdict, str]:
         *ours, reference = arms
         theirs = sign * measure(reference)
@@ -188,7 +188,7 @@ def _compare(measure: Measure, sign: int) -> Decide:
             found = estimate(improvement, sign * measure(arm), theirs)
             verdicts.append(verdict(found, above=0.5))
             word = "higher" if sign > 0 else "lower"
-            said.append(f"P({arm.label} {word} than {reference.label}) = {shown(found)}")
+            said.append(f"P({of} {word} with {arm.label} than {reference.label}) = {shown(found)}")
         return together(verdicts), "; ".join(said)
 
     return decide
@@ -202,11 +202,29 @@ _TUNED_TD3 = ("alpha100", "alpha150", "alpha200", "alpha250")
 Claim = tuple[str, str, str, tuple[str, ...], Decide]
 CLAIMS: tuple[Claim, ...] = (
     ("dqn", _DQN, "AlphaGrad learns CartPole, with each α", _OF_DQN, above(peak, SOLVED)),
-    ("dqn", _DQN, "It is less stable than Adam", (*_OF_DQN, "adam"), higher(fall)),
-    ("dqn", _DQN, "α = 279 oscillates more than 93", ("alpha279", "alpha93"), higher(fall)),
-    ("dqn", _DQN, "α = 93 is faster at first than 186", ("alpha93", "alpha186"), higher(early)),
-    ("dqn", _DQN, "α = 93 is faster at first than 279", ("alpha93", "alpha279"), higher(early)),
-    ("dqn", _DQN, "Adam ends higher than each α", (*_OF_DQN, "adam"), lower(value)),
+    ("dqn", _DQN, "It is less stable than Adam", (*_OF_DQN, "adam"), higher(fall, "drawdown")),
+    (
+        "dqn",
+        _DQN,
+        "α = 279 oscillates more than 93",
+        ("alpha279", "alpha93"),
+        higher(fall, "drawdown"),
+    ),
+    (
+        "dqn",
+        _DQN,
+        "α = 93 is faster at first than 186",
+        ("alpha93", "alpha186"),
+        higher(early, "early return"),
+    ),
+    (
+        "dqn",
+        _DQN,
+        "α = 93 is faster at first than 279",
+        ("alpha93", "alpha279"),
+        higher(early, "early return"),
+    ),
+    ("dqn", _DQN, "Adam ends higher than each α", (*_OF_DQN, "adam"), lower(value, "value")),
     (
         *("td3", _TD3, "α = 457 fails: it stays under half of Adam"),
         *(("alpha457", "adam"), share(value, 0.5, at_least=False)),
@@ -217,22 +235,25 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     (
         *("td3", _TD3, "α from 100 to 250 is smoother than Adam"),
-        *((*_TUNED_TD3, "adam"), lower(fall)),
+        *((*_TUNED_TD3, "adam"), lower(fall, "drawdown")),
     ),
-    ("ppo", _PPO, "Each α is far above Adam", (*_OF_PPO, "adam"), higher(value)),
+    ("ppo", _PPO, "Each α is far above Adam", (*_OF_PPO, "adam"), higher(value, "value")),
     ("ppo", _PPO, "α = 98 goes above 3,000", ("alpha98",), above(value, 3_000)),
     ("ppo", _PPO, "Adam stays near 1,500 (± 300)", ("adam",), between(value, 1_200, 1_800)),
     (
         *("ppo", _PPO, "AlphaGrad explains more of the variance, late in the training"),
-        *((*_OF_PPO, "adam"), higher(late_metric("losses/explained_variance"))),
+        *(
+            (*_OF_PPO, "adam"),
+            higher(late_metric("losses/explained_variance"), "explained variance"),
+        ),
     ),
     (
         *("ppo", _PPO, "Its entropy falls faster: it is lower late in the training"),
-        *((*_OF_PPO, "adam"), lower(late_metric("losses/entropy"))),
+        *((*_OF_PPO, "adam"), lower(late_metric("losses/entropy"), "entropy")),
     ),
     (
         *("ppo", _PPO, "Its policy moves further: the mean KL divergence of all updates is larger"),
-        *((*_OF_PPO, "adam"), higher(late_metric("losses/approx_kl", 1.0))),
+        *((*_OF_PPO, "adam"), higher(late_metric("losses/approx_kl", 1.0), "KL")),
     ),
     (
         *("ppo", "2.1", "k between 1 and 3 is a good start: no worse than k = 0.3"),
@@ -244,10 +265,10 @@ CLAIMS: tuple[Claim, ...] = (
             "abstract",
             "What α is best has to be found by trials: search beats the scheduler",
         ),
-        *(("tuned", "saturation"), higher(value)),
+        *(("tuned", "saturation"), higher(value, "value")),
     ),
     (
         *("dqn", "abstract", "The same on CartPole"),
-        *(("tuned", "saturation"), higher(value)),
+        *(("tuned", "saturation"), higher(value, "value")),
     ),
 )

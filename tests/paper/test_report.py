@@ -1,38 +1,137 @@
-"""The committed report is what the committed results give, byte for byte."""
+"""The report: the committed one from the committed results, and one of made-up complete results."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from alphagrad.paper.plan import load_plan, plan_files
-from alphagrad.paper.report import write_report
-from alphagrad.paper.results import Results
+from alphagrad.paper.arms import arm_results
+from alphagrad.paper.claims import Judged, judge
+from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
+from alphagrad.paper.report import THEORY, write_report
+from alphagrad.paper.results import EACH, SCHEMA, Result, Results, Run
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = ROOT / "docs" / "paper.md"
+RESULTS = ROOT / "studies" / "paper" / "results"
+STEPS = range(1000, 11_000, 1000)
+PLANS = {name: load_plan(path) for name, path in plan_files().items()}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report, made anew."""
-    page = tmp_path_factory.mktemp("docs") / "paper.md"
-    (page.parent / "figures").mkdir()
-    measured = page.parent / "figures" / "rl.json"
-    measured.write_bytes((ROOT / "docs" / "figures" / "rl.json").read_bytes())
-    plans = {name: load_plan(path) for name, path in plan_files().items()}
-    write_report(plans, Results(ROOT / "studies" / "paper" / "results"), page)
+def report(folder: Path, results: Results) -> Path:
+    """Write the report into a folder that holds nothing else."""
+    page = folder / "paper.md"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "rl.json").write_bytes((ROOT / "docs/figures/rl.json").read_bytes())
+    write_report(PLANS, results, page)
     return page
 
 
-def test_the_page_is_remade(made: Path) -> None:
-    assert made.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+def figures(page: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (page.parent / "figures/paper").iterdir()}
 
 
-def test_every_figure_is_remade_and_shown(made: Path) -> None:
-    fresh = {path.name: path.read_bytes() for path in (made.parent / "figures/paper").iterdir()}
-    kept = {path.name: path.read_bytes() for path in (ROOT / "docs/figures/paper").iterdir()}
-    assert fresh == kept
-    page = made.read_text(encoding="utf-8")
-    assert all(f"(figures/paper/{name})" in page for name in fresh)
+@pytest.fixture(scope="module")
+def remade(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report(tmp_path_factory.mktemp("docs") / "remade", Results(RESULTS))
+
+
+def test_the_page_is_what_the_results_give(remade: Path) -> None:
+    assert remade.read_text(encoding="utf-8") == (ROOT / "docs/paper.md").read_text("utf-8")
+
+
+def test_every_figure_is_what_the_results_give_and_is_shown(remade: Path) -> None:
+    assert figures(remade) == figures(ROOT / "docs" / "paper.md")
+    page = remade.read_text(encoding="utf-8")
+    assert all(f"(figures/paper/{name})" in page for name in figures(remade))
+
+
+def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int = 0) -> None:
+    """Write a result whose runs end near a level, and curves of all series."""
+    generator = np.random.default_rng([len(job.name), *job.name.encode()])
+    arm = plan.arms[job.arm]
+    searched: Mapping[str, Any] = {"alpha": 30.0, "learning_rate": 1e-4} if job.after else {}
+    params = plan.spec(job, searched if arm.search else {"learning_rate": 1e-4} | job.params)
+    values = level + generator.normal(0, 2, job.n_trials)
+    runs = [
+        Run(
+            number=number,
+            seed=number,
+            state="FAIL" if number < failed else "COMPLETE",
+            value=None if number < failed else float(value),
+            params={},
+            attempts=1,
+            seconds=60.0,
+        )
+        for number, value in enumerate(values)
+    ]
+    machine = {"cpu": "a processor", "cores": 2, "blas": ["openblas"]}
+    result = Result(name=job.name, spec=params, versions={"torch": "2"}, machine=machine, runs=runs)
+    rows = [
+        (run.number, name, step, float(value + generator.normal()))
+        for run, value in zip(runs, values, strict=True)
+        for name in (EACH, "losses/entropy", "losses/approx_kl", "losses/explained_variance")
+        + (("saturation/a.weight", "saturation/b.weight") if "adam" not in job.arm else ())
+        for step in STEPS
+    ]
+    columns = zip(*rows, strict=True)
+    table = pa.table([pa.array(column) for column in columns], names=SCHEMA.names).cast(SCHEMA)
+    results.write(result, table if job.role == "report" else None)
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Results of every study: Adam at 100, AlphaGrad at 200; two runs of an arm failed."""
+    results = Results(tmp_path_factory.mktemp("complete"))
+    for plan in PLANS.values():
+        for job in plan.jobs():
+            level = 100 if "adam" in job.arm else 200
+            made_up(results, plan, job, level=level, failed=2 if job.arm == "k2" else 0)
+    (results.folder / THEORY).write_bytes((RESULTS / THEORY).read_bytes())
+    return results
+
+
+def test_complete_results_give_a_complete_report_twice(complete: Results, tmp_path: Path) -> None:
+    first, second = (report(tmp_path / name, complete) for name in ("first", "second"))
+    page = first.read_text(encoding="utf-8")
+    assert "ot run" not in page
+    assert "8 + 2 failed" in page
+    for plan in PLANS.values():
+        assert all(f"| {arm.label} |" in page for arm in plan.arms.values())
+    assert second.read_text(encoding="utf-8") == page
+    assert figures(first) == figures(second)
+    assert len(figures(first)) == 10
+
+
+def judged(results: Results, wanted: str) -> Judged:
+    tasks = {task: {a.name: a for a in arm_results(plan, results)} for task, plan in PLANS.items()}
+    (found,) = [one for one in judge(tasks) if one.claim.startswith(wanted)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("Each α is far above Adam", "confirmed"),
+        ("Adam ends higher than each α", "refuted"),
+        ("α = 98 goes above 3,000", "refuted"),
+        ("Adam stays near 1,500", "refuted"),
+        ("k between 1 and 3 is a good start", "confirmed"),
+    ],
+)
+def test_claims_are_decided_by_intervals(complete: Results, claim: str, verdict: str) -> None:
+    found = judged(complete, claim)
+    assert found.verdict == verdict
+    assert found.numbers
+
+
+def test_a_claim_whose_runs_are_missing_is_not_decided(tmp_path: Path) -> None:
+    found = judged(Results(tmp_path), "Each α is far above Adam")
+    assert (found.verdict, found.numbers) == (
+        "not decided",
+        "not run yet: alpha98, alpha196, alpha294, adam",
+    )

@@ -55,7 +55,8 @@ def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int
     generator = np.random.default_rng([len(job.name), *job.name.encode()])
     arm = plan.arms[job.arm]
     searched: Mapping[str, Any] = {"alpha": 30.0, "learning_rate": 1e-4} if job.after else {}
-    params = plan.spec(job, searched if arm.search else {"learning_rate": 1e-4} | job.params)
+    chosen = searched if arm.search else {"learning_rate": 1e-4, **job.params}
+    params = plan.spec(job, chosen)
     values = level + generator.normal(0, 2, job.n_trials)
     runs = [
         Run(

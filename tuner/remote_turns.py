@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from filelock import FileLock
 from sqlalchemy import text
 
 from alphagrad.tuner.database import Database
@@ -20,8 +21,9 @@ class AskTurns:
     """Keeps two requests from drawing the parameters of one trial.
 
     In this process one request draws at a time: a sampler is Python, so two would not be faster,
-    and those that wait keep no thread from the heartbeats for long. On PostgreSQL, where several
-    servers may be at work, a trial is locked against the others.
+    and those that wait keep no thread from the heartbeats for long. Where several servers are at
+    work, a trial is locked against the others: on PostgreSQL in the database, on SQLite by a file
+    beside it.
 
     Args:
         database: the database.
@@ -30,6 +32,8 @@ class AskTurns:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
+        file = database.url.database if database.is_sqlite else None
+        self._file = None if file is None else FileLock(f"{file}.asks.lock")
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
@@ -44,8 +48,9 @@ class AskTurns:
     @contextmanager
     def alone(self, trial_id: int) -> Iterator[None]:
         """Keep the other servers from a trial; to be used in one's turn."""
-        if self._database.is_sqlite:  # one server has it for itself
-            yield
+        if self._file is not None:
+            with self._file:
+                yield
             return
         with self._database.engine.begin() as connection:
             lock = text("SELECT pg_advisory_xact_lock(:key)")

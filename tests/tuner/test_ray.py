@@ -93,7 +93,7 @@ def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
                 with suppress(FileNotFoundError):
                     files[path] = password in path.read_bytes()
 
-    def look(status: StudyStatus) -> None:
+    def look(_: StudyStatus) -> None:
         for driver in descendants(os.getpid()):
             if b"spawn_main" not in command_line(driver):
                 continue
@@ -102,8 +102,7 @@ def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
                 # Ray's processes change their titles, so all that were seen are kept.
                 known[pid] = known.get(pid, b"") + command_line(pid) + environment(pid)
                 addresses.update(listening(pid))
-        if status.trials.get("RUNNING") and status.finished_trials:
-            search()
+        search()
 
     one = spec(engine="ray", n_trials=4, parallelism=2)
     status = run_study(one, TunerSettings(home=settings.home, slots=2), on_progress=look)

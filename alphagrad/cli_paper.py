@@ -37,10 +37,9 @@ def run_plans(
     from alphagrad.local_service import LocalService
     from alphagrad.paper.plan import load_plan, plan_files
     from alphagrad.paper.progress import Shown
-    from alphagrad.paper.report import THEORY
     from alphagrad.paper.results import Results
     from alphagrad.paper.run import run
-    from alphagrad.paper.theory_section import measure
+    from alphagrad.paper.theory import THEORY, measure
 
     known = plan_files()
     for name in plans or ():

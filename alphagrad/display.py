@@ -44,7 +44,7 @@ def trials_table(trials: Iterable[Mapping[str, Any]], *, searched: Iterable[str]
             trial["state"] if trial["feasible"] else f"{trial['state']} (infeasible)",
             values_of(trial),
             *(Text(short(trial["params"].get(name))) for name in names),
-            _duration(trial),
+            "" if (took := duration(trial)) is None else f"{took:.1f}",
             Text(trial["error"] or ""),
         )
     return table
@@ -188,10 +188,11 @@ def short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _duration(trial: Mapping[str, Any]) -> str:
+def duration(trial: Mapping[str, Any]) -> float | None:
+    """Seconds from a trial's start to its end; ``None`` if it has not ended."""
     if trial["started_at"] is None or trial["finished_at"] is None:
-        return ""
+        return None
     started, finished = (
         datetime.fromisoformat(trial[name]) for name in ("started_at", "finished_at")
     )
-    return f"{(finished - started).total_seconds():.1f}"
+    return (finished - started).total_seconds()

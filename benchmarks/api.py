@@ -27,25 +27,21 @@ import argparse
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
-from places import DATABASES, FIGURES, HERE, Places, child
+from places import DATABASES, FIGURES, HERE, KEY, Places, child, service
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from tuner_tables import TITLES
 
-KEY = "a key for one run"
 STUDIES = HERE.parent / "studies"
 PACKAGES = (
     "fastapi",
@@ -59,32 +55,6 @@ PACKAGES = (
 )
 TARGET_MS = 50.0
 START_SECONDS = 120.0
-
-
-@contextmanager
-def service(place: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """`alphagrad serve` with two slots: its process id and URL."""
-    environment = os.environ | {
-        "ALPHAGRAD_HOME": place["home"],
-        "ALPHAGRAD_DATABASE_URL": place["url"],
-        "ALPHAGRAD_API_KEY": KEY,
-        "ALPHAGRAD_REQUESTS_PER_MINUTE": "1000000",
-    }
-    command = [sys.executable, "-m", "alphagrad", "serve", "--port", "0", "--slots", "2"]
-    home = Path(place["home"])
-    with (
-        (home / "serve.log").open("wb") as log,
-        subprocess.Popen(command, env=environment, stderr=log) as server,
-    ):
-        try:
-            state = home / "serve.json"
-            while not state.exists():
-                if server.poll() is not None:
-                    raise SystemExit((home / "serve.log").read_text(encoding="utf-8")[-3000:])
-                time.sleep(0.05)
-            yield server.pid, json.loads(state.read_text(encoding="utf-8"))["url"]
-        finally:
-            server.terminate()
 
 
 def study(name: str, file: str, **changes: Any) -> dict[str, Any]:
@@ -114,7 +84,8 @@ def begin(address: str) -> str:
 
 def measure(kind: str, place: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
     """All kinds of load on one database."""
-    with service(place) as (pid, address):
+    limit = {"ALPHAGRAD_REQUESTS_PER_MINUTE": "1000000"}
+    with service(place, "--slots", "2", **limit) as (pid, address):
         dashboard = begin(address)
         job = {"pid": pid, "url": address, "key": KEY, "rate": options.rate}
         job |= {"seconds": options.seconds}

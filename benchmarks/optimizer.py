@@ -35,6 +35,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from shapes import SHAPES, TITLES, elements, parameters
 
+from alphagrad.paper.machine import cpu
+
 BLOCK = 2**25  # the most elements one add_ takes: far beyond the caches, and 256 MiB
 REFERENCE = "Adam fused"
 
@@ -179,11 +181,8 @@ def table(rows: list[dict[str, Any]]) -> Table:
 def machine(device: str) -> dict[str, Any]:
     """What the numbers depend on, without the machine's name."""
     gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "cpu": names[0] if names else platform.machine(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),

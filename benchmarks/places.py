@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import psycopg
 HERE = Path(__file__).parent
 FIGURES = HERE.parent / "docs" / "figures"
 DATABASES = ("sqlite", "postgresql")
+KEY = "a key for one run"
 
 
 class Places:
@@ -71,3 +74,29 @@ def child(script: str, job: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit(f"{script} {job.get('what', '')} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@contextmanager
+def service(place: dict[str, str], *options: str, **environment: str) -> Iterator[tuple[int, str]]:
+    """`alphagrad serve` in a place, its API key KEY: its process id and URL."""
+    home = Path(place["home"])
+    environment |= {
+        "ALPHAGRAD_HOME": place["home"],
+        "ALPHAGRAD_DATABASE_URL": place["url"],
+        "ALPHAGRAD_API_KEY": KEY,
+    }
+    command = [sys.executable, "-m", "alphagrad", "serve", "--port", "0", *options]
+    log = home / "serve.log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, env=os.environ | environment, stderr=errors) as server,
+    ):
+        try:
+            state = home / "serve.json"
+            while not state.exists():
+                if server.poll() is not None:
+                    raise SystemExit(log.read_text(encoding="utf-8")[-3000:])
+                time.sleep(0.05)
+            yield server.pid, json.loads(state.read_text(encoding="utf-8"))["url"]
+        finally:
+            server.terminate()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import httpx
 from optuna.distributions import FloatDistribution, distribution_to_json
 from optuna.trial import TrialState
+from places import KEY, service
 from sqlalchemy import insert
 
 from alphagrad.tuner import parse_spec
@@ -27,7 +25,6 @@ from alphagrad.tuner.study_store import create_study
 NAME = "many"
 BATCH = 10_000
 DISTRIBUTION = distribution_to_json(FloatDistribution(0.001, 100.0))
-KEY = "a key for one run"
 
 
 def fill(url: str, trials: int) -> None:
@@ -124,33 +121,12 @@ def pages(url: str, home: Path, *, trials: int, asks: int) -> dict[str, Any]:
         Seconds by kind of request (median and 95th percentile), and the server's memory in MiB.
     """
     fill(url, trials)
-    environment = os.environ | {
-        "ALPHAGRAD_HOME": str(home),
-        "ALPHAGRAD_DATABASE_URL": url,
-        "ALPHAGRAD_API_KEY": KEY,
-    }
-    command = [sys.executable, "-m", "alphagrad", "serve", "--port", "0", "--no-worker"]
-    log = home / "serve.log"
+    headers = {"Authorization": f"Bearer {KEY}"}
     with (
-        log.open("w") as errors,
-        subprocess.Popen(command, env=environment, stderr=errors) as server,
+        service({"home": str(home), "url": url}, "--no-worker") as (pid, address),
+        httpx.Client(base_url=address, headers=headers, timeout=60) as client,
     ):
-        try:
-            address = _address(log, server)
-            headers = {"Authorization": f"Bearer {KEY}"}
-            with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
-                return {"requests": _ask(client, trials, asks, pid=server.pid)}
-        finally:
-            server.terminate()
-
-
-def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
-    """Wait until the server says where it listens."""
-    while (found := re.search(r"listening on (http\S+)", log.read_text())) is None:
-        if server.poll() is not None:
-            raise RuntimeError(f"the server ended:\n{log.read_text()}")
-        time.sleep(0.1)
-    return found[1]
+        return {"requests": _ask(client, trials, asks, pid=pid)}
 
 
 def _ask(client: httpx.Client, trials: int, asks: int, *, pid: int) -> dict[str, Any]:

@@ -22,6 +22,9 @@ REPORT_SEED = 1
 CHOICE_SEED = 1_000
 """Seed of the studies by which something is chosen."""
 
+STUDIES = "paper-*"
+"""A glob that matches the name of each study of a plan."""
+
 Role = Literal["report", "select", "search"]
 Count = Annotated[int, Field(ge=1)]
 
@@ -80,10 +83,11 @@ class Plan(Part):
         """All studies, in the order of the file; what is chosen comes before what follows it."""
         for name, arm in self.arms.items():
             chosen: list[Job] = []
+            study = f"paper-{self.task}-{name}"
             for rate in arm.learning_rates or ():
                 chosen.append(
                     Job(
-                        name=f"paper-{self.task}-{name}-at-{rate:g}",
+                        name=f"{study}-at-{rate:g}",
                         arm=name,
                         role="select",
                         n_trials=self.selection_seeds,
@@ -93,7 +97,7 @@ class Plan(Part):
             if arm.search is not None:
                 chosen.append(
                     Job(
-                        name=f"paper-{self.task}-{name}-search",
+                        name=f"{study}-search",
                         arm=name,
                         role="search",
                         n_trials=arm.search.n_trials,
@@ -103,7 +107,7 @@ class Plan(Part):
                 )
             yield from chosen
             yield Job(
-                name=f"paper-{self.task}-{name}",
+                name=study,
                 arm=name,
                 role="report",
                 n_trials=arm.seeds or self.seeds,

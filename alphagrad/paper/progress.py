@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from alphagrad.api.client_progress import finished_trials
 from alphagrad.paper.run import Standing
 
 
@@ -61,8 +62,7 @@ class Shown:
         for name, study in running.items():
             if name not in self._studies:
                 self._studies[name] = self._bars.add_task(name, total=study["n_trials"])
-            done = sum(study["trials"].get(state, 0) for state in ("COMPLETE", "FAIL"))
-            self._bars.update(self._studies[name], completed=done)
+            self._bars.update(self._studies[name], completed=finished_trials(study))
 
     def _line(self, standing: Standing) -> None:
         names = ", ".join(study["name"] for study in standing.running)

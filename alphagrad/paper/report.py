@@ -9,26 +9,25 @@ import numpy as np
 
 from alphagrad.paper import figures
 from alphagrad.paper.arms import ArmResult, arm_results, missing
-from alphagrad.paper.claims import Judged, judge, shown
+from alphagrad.paper.claims import Judged, fall, judge, shown
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import Results
 from alphagrad.paper.statistics import (
     collapsed,
-    drawdown,
     estimate,
     improvement,
     iqm,
     ratio_of_iqms,
 )
+from alphagrad.paper.theory import THEORY
 from alphagrad.paper.theory_section import theory_section
 
 INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("adam-chosen", "saturation", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
 DEFAULT, REFERENCE = "saturation", "tuned"
-THEORY = "theory.json"
 
 
 def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> None:
@@ -90,12 +89,12 @@ def _task(
     asked = [arms[name] for name in CURVES_OF_QUESTION if name in arms]
     panels = {"The paper's settings": of_paper, "Does α need tuning?": asked}
     figures.learning_curves(
-        {title: shown for title, shown in panels.items() if shown}, pictures / f"{task}_curves.svg"
+        {title: drawn for title, drawn in panels.items() if drawn}, pictures / f"{task}_curves.svg"
     )
     figures.scores(list(arms.values()), pictures / f"{task}_scores.svg")
     parts.append(picture("Learning curves with bootstrap bands", f"{task}_curves.svg"))
     parts.append(picture("Each run's value, and each arm's interval", f"{task}_scores.svg"))
-    parts.append(_scores(plan, arms))
+    parts.append(_scores(arms))
     mapped = [arms[name] for name in MAPS if name in arms and arms[name].layers]
     if mapped:
         figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
@@ -103,11 +102,11 @@ def _task(
     return parts
 
 
-def _scores(plan: Plan, arms: Mapping[str, ArmResult]) -> str:
+def _scores(arms: Mapping[str, ArmResult]) -> str:
     adam = arms.get("adam-chosen") or arms.get("adam")
     rows = []
     for arm in arms.values():
-        falls = [drawdown(curve) for curve in arm.returns[1]]
+        falls = fall(arm)
         ends = [collapsed(curve) for curve in arm.returns[1]]
         better = (
             ""

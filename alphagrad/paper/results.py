@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info
 
 from alphagrad.api.client_study import Study
+from alphagrad.display import duration, searched_params
+from alphagrad.paper.machine import machine
 
 BINS = 40
 KEPT_METRICS = (
@@ -54,7 +53,7 @@ class Run:
         seed: the trial's.
         state: COMPLETE or FAIL.
         value: the trial's value; None if it failed.
-        params: what was searched, or all where nothing was.
+        params: what was searched.
         attempts: how often it was begun, or gone on with.
         seconds: from its start to its end, with what trained beside it.
         error: why it failed.
@@ -158,11 +157,11 @@ class Results:
 def result_of(study: Study) -> Result:
     """Reads a study that has ended from the service."""
     data = study.data
-    searched = [name for name, value in data["spec"]["params"].items() if isinstance(value, dict)]
+    searched = searched_params(data)
     runs = []
     for trial in study.trials():
         params = {name: value for name, value in trial.params.items() if name in searched}
-        begun, ended = trial.data["started_at"], trial.data["finished_at"]
+        took = duration(trial.data)
         runs.append(
             Run(
                 number=trial.number,
@@ -171,7 +170,7 @@ def result_of(study: Study) -> Result:
                 value=trial.value,
                 params=params,
                 attempts=trial.data["attempt"],
-                seconds=None if begun is None or ended is None else _seconds(begun, ended),
+                seconds=None if took is None else round(took, 1),
                 error=trial.data["error"],
             )
         )
@@ -188,7 +187,7 @@ def curves_of(study: Study) -> pa.Table:
     """Reads the curves of a study that has ended from the service, thinned out."""
     metrics = _table(study.export(what="metrics", format="parquet"))
     alphas = _table(study.export(what="alpha", format="parquet"))
-    steps = max(max(table["step"].to_pylist(), default=1) for table in (metrics, alphas))
+    steps = max(pa.compute.max(table["step"]).as_py() or 1 for table in (metrics, alphas))
     parts: list[Columns] = []
     for name in pa.compute.unique(metrics["name"]).to_pylist():
         rows = metrics.filter(pa.compute.equal(metrics["name"], name))
@@ -207,28 +206,6 @@ def curves_of(study: Study) -> pa.Table:
     order = np.lexsort((columns[2], columns[1], columns[0]))
     arrays = [pa.array(column[order]) for column in columns]
     return pa.table(arrays, names=SCHEMA.names).cast(SCHEMA)
-
-
-def machine() -> dict[str, Any]:
-    """What a number depends on beside seed and versions."""
-    libraries = {
-        " ".join(filter(None, map(one.get, ("internal_api", "version", "architecture"))))
-        for one in threadpool_info()
-        if one["user_api"] == "blas"
-    }
-    return {"cpu": _cpu(), "cores": os.cpu_count(), "blas": sorted(libraries)}
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _seconds(begun: str, ended: str) -> float:
-    span = np.datetime64(ended.removesuffix("Z")) - np.datetime64(begun.removesuffix("Z"))
-    return round(float(span / np.timedelta64(1, "s")), 1)
 
 
 def _table(pieces: Iterable[bytes]) -> pa.Table:

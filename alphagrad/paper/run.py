@@ -14,9 +14,9 @@ from typing import Any
 
 from alphagrad.api.client import Client
 from alphagrad.api.client_answers import StudyData
-from alphagrad.api.client_errors import ApiError
+from alphagrad.api.client_progress import finished_trials
 from alphagrad.api.client_study import Study
-from alphagrad.paper.plan import Job, Plan
+from alphagrad.paper.plan import STUDIES, Job, Plan
 from alphagrad.paper.results import Results, curves_of, result_of
 
 OPEN_STUDIES = 3
@@ -62,7 +62,8 @@ def run(
         ServerAwayError: it does not answer any more.
     """
     while True:
-        running = [study for study in _under_way(client, plans, results) if not study.ended]
+        known = {study.name: study for study in client.studies(name=STUDIES)}
+        running = [study for study in _under_way(known, plans, results) if not study.ended]
         for plan, job in due(plans, results):
             if len(running) >= OPEN_STUDIES:
                 break
@@ -94,14 +95,12 @@ def choice(job: Job, results: Results) -> Mapping[str, Any]:
     return {"learning_rate": best.spec["params"]["learning_rate"]}
 
 
-def _under_way(client: Client, plans: Sequence[Plan], results: Results) -> Iterator[Study]:
+def _under_way(
+    known: Mapping[str, Study], plans: Sequence[Plan], results: Results
+) -> Iterator[Study]:
     """The plans' studies that the service has; one that has ended is written down first."""
     for plan, job in due(plans, results):  # what is written here makes more due
-        try:
-            study = client.study(job.name)
-        except ApiError as error:
-            if error.kind != "not-found":
-                raise
+        if (study := known.get(job.name)) is None:
             continue
         _check(study, plan.spec(job, choice(job, results)))
         if study.ended:
@@ -124,8 +123,7 @@ def _standing(plans: Sequence[Plan], results: Results, running: list[Study]) -> 
     jobs = [job for plan in plans for job in plan.jobs()]
     done = [job for job in jobs if job.name in results]
     runs = sum(job.n_trials for job in done)
-    for study in running:
-        runs += sum(study.data["trials"].get(state, 0) for state in ("COMPLETE", "FAIL"))
+    runs += sum(finished_trials(study.data) for study in running)
     return Standing(
         studies_done=len(done),
         studies=len(jobs),

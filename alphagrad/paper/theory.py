@@ -5,9 +5,11 @@ Both are about AlphaGrad without momentum on an L-smooth function of n variables
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,6 +20,12 @@ from torch import Tensor
 from alphagrad.optim import AlphaGrad
 
 EPS = 1e-8
+ALPHAS = (0.5, 2.0, 20.0)
+VARIABLES = 50
+STEPS = 3_000
+POINTS = 60
+THEORY = "theory.json"
+"""What :func:`measure` writes, in the folder of results."""
 Array = NDArray[np.float64]
 
 
@@ -106,3 +114,31 @@ def descend(
     stationary: Array = np.minimum.accumulate(norms * norms / (norms + EPS))
     limit = np.asarray(start / (eta * took * gain) + smoothness * eta * n / (2 * gain))
     return Rate(stationary, limit)
+
+
+def measure(file: Path) -> None:
+    """Measures the rate of each function and α, and keeps it at some numbers of steps.
+
+    Kept, because the last digits depend on the processor, and the report must not.
+
+    Args:
+        file: the JSON to write.
+    """
+    places = np.unique(np.geomspace(1, STEPS, POINTS).astype(int)) - 1
+    rows = []
+    for function in FUNCTIONS:
+        for alpha in ALPHAS:
+            rate = descend(function, alpha=alpha, n=VARIABLES, steps=STEPS)
+            rows.append(
+                {
+                    "function": function.name,
+                    "kind": function.kind,
+                    "alpha": alpha,
+                    "holds": bool((rate.measured <= rate.bound).all()),
+                    "steps": (places + 1).tolist(),
+                    "measured": [float(f"{one:.6g}") for one in rate.measured[places]],
+                    "bound": [float(f"{one:.6g}") for one in rate.bound[places]],
+                }
+            )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")

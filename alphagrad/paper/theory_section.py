@@ -1,4 +1,4 @@
-"""The theorems on the real optimizer: measured once, kept as a result, and drawn for the report."""
+"""The report's section on the theorems: the measured rates beside the bounds, drawn."""
 
 from __future__ import annotations
 
@@ -8,53 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.figure import Figure
 
 from alphagrad.paper.figures import OURS, PALETTE, STYLE, save
 from alphagrad.paper.markdown import picture, table
-from alphagrad.paper.theory import FUNCTIONS, descend
+from alphagrad.paper.theory import FUNCTIONS, STEPS, VARIABLES
 
-ALPHAS = (0.5, 2.0, 20.0)
-VARIABLES = 50
-STEPS = 3_000
-POINTS = 60
 FILE = "theory.svg"
-
-
-def measure(file: Path) -> None:
-    """Measures the rate of each function and α, and keeps it at some numbers of steps.
-
-    Kept, because the last digits depend on the processor, and the report must not.
-
-    Args:
-        file: the JSON to write.
-    """
-    places = np.unique(np.geomspace(1, STEPS, POINTS).astype(int)) - 1
-    rows = []
-    for function in FUNCTIONS:
-        for alpha in ALPHAS:
-            rate = descend(function, alpha=alpha, n=VARIABLES, steps=STEPS)
-            rows.append(
-                {
-                    "function": function.name,
-                    "kind": function.kind,
-                    "alpha": alpha,
-                    "holds": bool((rate.measured <= rate.bound).all()),
-                    "steps": (places + 1).tolist(),
-                    "measured": [float(f"{one:.6g}") for one in rate.measured[places]],
-                    "bound": [float(f"{one:.6g}") for one in rate.bound[places]],
-                }
-            )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
 
 
 def theory_section(file: Path, pictures: Path) -> str:
     """Draws what was measured, and says how far the bounds are from it.
 
     Args:
-        file: what :func:`measure` wrote.
+        file: what :func:`~alphagrad.paper.theory.measure` wrote.
         pictures: the folder for the figure.
     """
     rates = json.loads(file.read_text(encoding="utf-8"))

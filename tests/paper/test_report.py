@@ -13,8 +13,9 @@ import pytest
 from alphagrad.paper.arms import arm_results
 from alphagrad.paper.claims import Judged, judge
 from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
-from alphagrad.paper.report import THEORY, write_report
+from alphagrad.paper.report import write_report
 from alphagrad.paper.results import EACH, SCHEMA, Result, Results, Run
+from alphagrad.paper.theory import THEORY
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "studies" / "paper" / "results"

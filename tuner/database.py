@@ -119,6 +119,9 @@ class Database:
         self.engine = create_engine(self.url, **engine_options(self.url))
         if self.is_sqlite:
             configure_sqlite(self.engine)
+            self._reader = self.engine.execution_options(alphagrad_reads_only=True)
+        else:
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -128,9 +131,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that only reads: on SQLite it never waits for a writer."""
-        reader = self.engine.execution_options(alphagrad_reads_only=True)
-        with Session(reader, expire_on_commit=False) as session:
+        """Statements that only read.
+
+        On SQLite they are one transaction, which never waits for a writer. On PostgreSQL each sees
+        what is committed when it begins, as in a transaction there, but without the two round trips
+        that begin and end one.
+        """
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     def retry(self, operation: Callable[[Session], Result]) -> Result:

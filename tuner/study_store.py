@@ -36,6 +36,21 @@ _BY_STATE = (
     .where(TrialRow.study_id == bindparam("study"))
     .group_by(TrialRow.state)
 )
+_counts = (
+    select(TrialRow.study_id, TrialRow.state, func.count().label("trials"))
+    .where(
+        TrialRow.study_id
+        == select(StudyRow.id).where(StudyRow.name == bindparam("name")).scalar_subquery()
+    )
+    .group_by(TrialRow.study_id, TrialRow.state)
+    .subquery()
+)
+# At once, since on a busy machine each answer of PostgreSQL is waited for.
+_WITH_COUNTS = (
+    select(StudyRow, _counts.c.state, _counts.c.trials, db_now())
+    .outerjoin(_counts, _counts.c.study_id == StudyRow.id)
+    .where(StudyRow.name == bindparam("name"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +167,13 @@ def get_study(database: Database, name: str) -> StudyStatus:
     Raises:
         StudyNotFoundError: no study has this name.
     """
+    _must_be_a_name(name)
     with database.read() as session:
-        row = by_name(session, name)
-        return status_of(session, row)
+        found = session.execute(_WITH_COUNTS, {"name": name}).all()
+        if not found:
+            raise StudyNotFoundError(name)
+        counts = {state: count for _, state, count, _ in found if state is not None}
+        return _status(session, found[0][0], counts, now=found[0][3])
 
 
 def get_trial(database: Database, study: str, number: int) -> TrialRow:
@@ -197,8 +216,7 @@ def by_name(session: Session, name: str, *, lock: bool = False) -> StudyRow:
     Raises:
         StudyNotFoundError: no study has this name.
     """
-    if re.fullmatch(NAME_PATTERN, name) is None:
-        raise StudyNotFoundError(name)  # PostgreSQL would not even take some of these as text
+    _must_be_a_name(name)
     row = session.scalar(_BY_NAME.with_for_update() if lock else _BY_NAME, {"name": name})
     if row is None:
         raise StudyNotFoundError(name)
@@ -220,13 +238,16 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
     """A study as it stands, in a transaction of the caller's."""
     by_state = session.execute(_BY_STATE, {"study": row.id}).all()
     counts = {state: count for state, count, _ in by_state}
+    return _status(session, row, counts, now=by_state[0][2] if by_state else 0.0)
+
+
+def _status(session: Session, row: StudyRow, counts: dict[str, int], *, now: float) -> StudyStatus:
     if row.state in OPEN_STUDY:
         counts["QUEUED"] = row.n_trials - row.next_slot
     best = best_trials(session, row)
     finished = _finished(counts)
     eta = None
     if row.state in OPEN_STUDY and row.started_at is not None and finished:
-        now = by_state[0][2]
         eta = (now - row.started_at) / finished * (row.n_trials - finished)
     return StudyStatus(
         row=row,
@@ -235,6 +256,11 @@ def status_of(session: Session, row: StudyRow) -> StudyStatus:
         best_trials=best,
         eta_seconds=eta,
     )
+
+
+def _must_be_a_name(name: str) -> None:
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise StudyNotFoundError(name)  # PostgreSQL would not even take some of these as text
 
 
 def _finished(counts: Mapping[str, int]) -> int:

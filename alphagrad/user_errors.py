@@ -6,6 +6,8 @@ from alphagrad.api.client_errors import ApiError, ServerAwayError
 
 FAILED = 1
 AWAY = 4
+EXTRAS = {"matplotlib": "bench"}
+"""Modules that come with an extra of ours."""
 
 
 def mendable(error: Exception) -> str | None:
@@ -26,6 +28,8 @@ def mendable(error: Exception) -> str | None:
     if isinstance(error, OSError):
         at = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{at}" if error.strerror else str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return f"{error.name} is missing: pip install 'alphagrad[{EXTRAS[error.name]}]'"
     from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,13 @@ def test_a_claim_whose_runs_are_missing_is_not_decided(tmp_path: Path) -> None:
         "not decided",
         "not run yet: alpha98, alpha196, alpha294, adam",
     )
+
+
+def test_without_matplotlib_the_report_says_what_to_install(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['matplotlib'] = None; sys.argv[1:] = ['paper', 'report', "
+        f"{str(tmp_path / 'paper.md')!r}]; from alphagrad.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    expected = "alphagrad: matplotlib is missing: pip install 'alphagrad[bench]'\n"
+    assert (done.returncode, done.stderr) == (1, expected)

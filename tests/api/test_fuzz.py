@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 PHASES = "coverage,fuzzing"
 ENDLESS = "/events$"
 # A body may keep all of its schema's rules and break one between its fields: 422 then.
@@ -76,7 +77,7 @@ def fuzz(fuzzed: str, key: str, tmp_path: Path) -> Callable[..., dict[str, Any]]
     def run(*options: str) -> dict[str, Any]:
         command = [
             str(Path(sys.executable).with_name("schemathesis")),
-            *("--no-color", "run", str(document), "--url", fuzzed),
+            *("--config-file", str(CONFIG), "--no-color", "run", str(document), "--url", fuzzed),
             *("--exclude-path-regex", ENDLESS, "--continue-on-failure", "--warnings", "off"),
             *("--exclude-checks", BEYOND_SCHEMAS),
             *("--report", "json", "--report-json-path", str(report)),

@@ -2,6 +2,8 @@
 
     pip install 'alphagrad[integrations]'
     python examples/sb3_ppo.py --steps 50000
+
+What the callback did is in alpha.csv: `alphagrad plot alpha.csv` draws it.
 """
 
 import argparse

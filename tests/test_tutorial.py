@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -46,13 +49,19 @@ def test_the_study_files_are_written_out(name: str) -> None:
     assert tomllib.loads(files()[name])["name"] == name.removesuffix(".toml")
 
 
+TRACE = """
+curl --silent --fail --header "Authorization: Bearer $ALPHAGRAD_API_KEY" \\
+  "$ALPHAGRAD_URL/v1/studies/long/trials/0/alpha?layers=hidden*.weight" > trace.json
+"""
+
+
 def test_every_step_does_what_the_page_says(tmp_path: Path) -> None:
     for name, code in files().items():
         (tmp_path / name).write_text(code, encoding="utf-8")
     commands = script().replace(" &\n", " > serve.log 2>&1 &\n", 1).replace("8000", free_port())
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", f"set -eu\ntrap 'kill %1; wait' EXIT\n{commands}"],
+        ["bash", "-c", f"set -eu\ntrap 'kill %1; wait' EXIT\n{commands}{TRACE}"],
         cwd=tmp_path,
         env=os.environ | {"PATH": path},
         capture_output=True,
@@ -61,10 +70,23 @@ def test_every_step_does_what_the_page_says(tmp_path: Path) -> None:
     )
     shown = done.stdout + done.stderr + (tmp_path / "serve.log").read_text()
     assert done.returncode == 0, shown
-    assert "warning" not in shown, shown
-    print(shown); assert 0
-    assert re.search(r"long/0 applied at step \d+", done.stdout), shown
-    assert "applied" in done.stdout.partition("applied at step")[2], shown  # by `knobs`
+    assert "warning" not in done.stderr, shown
+    assert re.search(r"^\S+  first  COMPLETED$", done.stdout, flags=re.MULTILINE), shown
+    (turned,) = re.findall(r"long/0 applied at step (\d+)", done.stdout)
+    assert re.search(rf"hidden\*\.weight .* 100 .* applied .* {turned} ", done.stdout), shown
     assert "long CANCELLED" in done.stdout, shown
     (right,) = re.findall(r"(0\.\d+) of the images are right", done.stdout)
     assert float(right) > 0.8
+    brighter(json.loads((tmp_path / "trace.json").read_text()), turned=int(turned))
+
+
+def brighter(trace: dict[str, Any], *, turned: int) -> None:
+    """The rows of the matrices are dark, and turn brighter where the knob was turned."""
+    assert trace["layers"] == ["hidden1.weight", "hidden2.weight"]
+    rows = list(zip(trace["steps"], trace["saturation"], strict=True))
+    before = [row for step, row in rows if step < turned]
+    after = [row for step, row in rows if step >= turned]
+    for layer in range(2):
+        dark, bright = (mean(row[layer] or 0.0 for row in part) for part in (before, after))
+        assert dark < 0.02, trace
+        assert bright > 5 * dark, trace

@@ -5,10 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test chaos fuzz docs-cli check format lock clean
+.PHONY: help run stop serve test chaos fuzz docs docs-cli docs-serve check format lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run-ready ## install, start the service, tune AlphaGrad on CartPole over REST, show the result
 	@$(BIN)/alphagrad demo --home $(HOME_DIR)
@@ -31,6 +31,13 @@ fuzz: .venv/test-ready ## ten thousand and more requests that schemathesis makes
 	@scripts/test-tools
 	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600
 
+docs: .venv/docs-ready ## build the documentation into site/; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "open site/index.html, or: make docs-serve"
+
+docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew when a page changes
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
+
 docs-cli: .venv/run-ready ## write docs/cli.md from the commands
 	@$(BIN)/python scripts/docs_cli.py
 
@@ -49,7 +56,7 @@ lock: ## resolve every version anew and write constraints.txt
 	@scripts/lock $(PYTHON)
 
 clean: ## remove the environment and what tools left behind
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv
@@ -59,7 +66,12 @@ clean: ## remove the environment and what tools left behind
 	@$(PIP) --editable .
 	@touch $@
 
+.venv/docs-ready: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing what builds the documentation into .venv"
+	@$(PIP) --editable ".[docs]"
+	@touch $@
+
 .venv/test-ready: pyproject.toml constraints.txt $(wildcard */_*.[ch]) | .venv/bin/python
 	@echo "installing alphagrad and its test tools into .venv (about 3 GB, once)"
 	@$(PIP) --editable ".[test]"
-	@touch $@ .venv/run-ready
+	@touch $@ .venv/run-ready .venv/docs-ready

@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
@@ -132,10 +133,38 @@ def test_schedulers_are_documented(name: str) -> None:
     assert f"`{name}`" in text("docs/schedulers.md") or f"{name}(" in text("docs/schedulers.md")
 
 
+@pytest.mark.parametrize(
+    "package", ["alphagrad.optim", "alphagrad.scheduler", "alphagrad.tuner", "alphagrad.client"]
+)
+def test_what_can_be_imported_is_documented(package: str) -> None:
+    page = text("docs/python.md")
+    shown = {*re.findall(rf"^::: {re.escape(package)}\.(\w+)$", page, flags=re.MULTILINE)}
+    public = set(import_module(package).__all__)
+    assert shown <= public
+    in_words = {*re.findall(r"`(\w+)`", page), *re.findall(r"`(Async\w+)`", text("docs/client.md"))}
+    named = {"SKIP_REASONS", "AsyncStudy", "AsyncTrial"}  # of `skipped()`; as Study and Trial
+    assert public - shown - in_words - named == set()
+
+
+def test_callbacks_are_documented() -> None:
+    modules = sorted(path.stem for path in (ROOT / "scheduler").glob("callbacks_*.py"))
+    assert len(modules) == 4
+    for module in modules:
+        assert f"::: alphagrad.scheduler.{module}." in text("docs/python.md")
+        assert f"from alphagrad.scheduler.{module} import" in text("docs/schedulers.md")
+
+
+def test_metrics_for_prometheus_are_documented() -> None:
+    code = text("api/prometheus.py")
+    names = set(re.findall(r'"(alphagrad_[a-z_]*[a-z])"', code))
+    assert len(names) > 7
+    assert {name for name in names if f"`{name}`" not in text("docs/api.md")} == set()
+
+
 EXAMPLES = [
     pytest.param(code, id=f"{page.name}-{i}")
     for page in sorted((ROOT / "docs").glob("*.md"))
-    if page.name != "client.md"  # its examples need a server: tests/api/test_client_docs.py
+    if page.name not in ("client.md", "tutorial.md")  # these need a server: tests of their own
     for i, code in enumerate(
         re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.M | re.S)
     )

@@ -30,6 +30,8 @@ TOP = {
     "constraints.txt",
     "docker-compose.yml",
     "docs",
+    "examples",
+    "mkdocs.yml",
     "pyproject.toml",
     "scripts",
     "tests",

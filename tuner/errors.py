@@ -34,6 +34,16 @@ class SettingsError(TunerError, ValueError):
     """A setting cannot be used; the message hides passwords."""
 
 
+class NewerDatabaseError(TunerError):
+    """A newer version of alphagrad has upgraded the database."""
+
+    def __init__(self, revision: str, newest: str | None) -> None:
+        super().__init__(
+            f"the database has schema revision {revision}, of a newer alphagrad; this one knows "
+            f"revisions up to {newest}: install the newer one, or restore a copy from before"
+        )
+
+
 class DuplicateStudyError(TunerError):
     """A study of this name exists."""
 

@@ -16,6 +16,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import text
 
 from alphagrad.tuner.database import Database, engine_options
+from alphagrad.tuner.errors import NewerDatabaseError
 
 VERSION_TABLE = "alphagrad_alembic_version"  # Optuna's own Alembic uses the default name
 # The advisory locks on one PostgreSQL database; the first is "alph".
@@ -23,10 +24,18 @@ _LOCK_KEYS = {"migration": 0x616C7068, "warm_start": 0x616C7069}
 
 
 def migrate(database: Database) -> None:
-    """Create or upgrade all tables; safe to call from many processes at once."""
+    """Create or upgrade all tables; safe to call from many processes at once.
+
+    Args:
+        database: whose tables; made if there is none.
+
+    Raises:
+        NewerDatabaseError: a newer version of alphagrad has upgraded it; nothing is changed.
+    """
     if database.is_sqlite and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     with alone(database, "migration"):
+        _refuse_newer(database)
         # Optuna's constructor makes its tables and checks their version.
         storage = RDBStorage(
             database.url.render_as_string(hide_password=False),
@@ -50,6 +59,12 @@ def revision(database: Database) -> str | None:
 def newest_revision() -> str | None:
     """The schema revision that this version of the code works with."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _refuse_newer(database: Database) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if (found := revision(database)) is not None and found not in known:
+        raise NewerDatabaseError(found, newest_revision())
 
 
 def _config() -> Config:

@@ -14,6 +14,7 @@ from sqlalchemy import inspect, text
 
 from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.errors import NewerDatabaseError
 from alphagrad.tuner.messages import Metrics
 from alphagrad.tuner.metrics import append_metrics, read_metrics
 from alphagrad.tuner.migrate import VERSION_TABLE, _config, migrate, newest_revision, revision
@@ -242,3 +243,14 @@ def test_a_downgrade_gives_up_what_is_new_alone(old: Database, newest: str) -> N
     to_revision(old, newest)
     to_revision(old, "0001")
     assert contents(old) == before
+
+
+def test_a_database_of_a_newer_version_is_refused_as_it_is(old: Database) -> None:
+    migrate(old)
+    with old.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    before = contents(old)
+    with pytest.raises(NewerDatabaseError, match=f"revision 9999, .* up to {newest_revision()}:"):
+        migrate(old)
+    assert contents(old) == before
+    assert revision(old) == "9999"

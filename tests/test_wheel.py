@@ -1,4 +1,4 @@
-"""The wheel that this checkout makes works without it, for a program, a server and a type checker."""
+"""The wheel works without the checkout that made it: in a program, as a server, typed."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test chaos fuzz docs docs-cli docs-serve check format lock clean
+.PHONY: help run stop serve test chaos fuzz docs docs-cli docs-serve check format bench dist check-wheel lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run-ready ## install, start the service, tune AlphaGrad on CartPole over REST, show the result
 	@$(BIN)/alphagrad demo --home $(HOME_DIR)
@@ -51,6 +51,17 @@ check: .venv/test-ready ## ruff, mypy, import-linter, then every test
 format: .venv/test-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench: .venv/test-ready ## time the optimizer and the import, quickly; docs/optimizer.md has the whole figures
+	@$(BIN)/python benchmarks/imports.py
+	@$(BIN)/python benchmarks/optimizer.py --quick
+
+dist: .venv/test-ready ## build the source archive and, from it, the wheel into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+
+check-wheel: .venv/test-ready ## build the wheel and use it as a stranger would; FULL=1 installs its dependencies anew
+	@$(BIN)/python scripts/check_wheel.py $(if $(FULL),--full)
 
 lock: ## resolve every version anew and write constraints.txt
 	@scripts/lock $(PYTHON)

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import alphagrad
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("api", "optim", "scheduler", "studies", "tuner")
 TOP = {
@@ -19,10 +21,13 @@ TOP = {
     ".dockerignore",
     ".github",
     ".gitignore",
+    ".pre-commit-config.yaml",
     ".python-version",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Dockerfile",
     "LICENSE",
+    "MANIFEST.in",
     "Makefile",
     "README.md",
     "alphagrad",
@@ -164,6 +169,18 @@ def test_what_a_dependency_needs_is_pinned_as_well() -> None:
 
 def test_torch_is_the_version_asked_for() -> None:
     assert PINS[canonicalize_name("torch")] == "2.13.0"
+
+
+def test_the_version_is_that_of_the_project_file_and_has_a_changelog() -> None:
+    version = PROJECT["project"]["version"]
+    assert alphagrad.__version__ == distribution("alphagrad").version == version
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[0] == version
+
+
+def test_the_package_has_no_other_attributes() -> None:
+    with pytest.raises(AttributeError, match="'alphagrad' has no attribute 'nothing'"):
+        alphagrad.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_import_name_is_the_distributions_name() -> None:

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from alphagrad.tuner import leases
+from alphagrad.tuner import leases, webhook_models  # noqa: F401  (their table, for Base)
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NewerDatabaseError
 from alphagrad.tuner.messages import Metrics

@@ -28,6 +28,7 @@ TOP = {
     "alphagrad",
     "benchmarks",
     "constraints.txt",
+    "deploy",
     "docker-compose.yml",
     "docs",
     "pyproject.toml",

@@ -64,7 +64,7 @@ def test_a_file_that_holds_no_secret_is_an_error(
 ) -> None:
     secret = tmp_path / "url"
     monkeypatch.setenv("ALPHAGRAD_DATABASE_URL_FILE", str(secret))
-    with pytest.raises(SettingsError, match="_URL_FILE names a file that cannot be read: .*such"):
+    with pytest.raises(SettingsError, match=r"_URL_FILE names a file that cannot be read: .*such"):
         TunerSettings()
     secret.write_text(" \n")
     with pytest.raises(SettingsError, match="ALPHAGRAD_DATABASE_URL_FILE names a file that is em"):
@@ -79,7 +79,7 @@ def test_a_short_key_in_a_file_is_refused_as_ever(
 ) -> None:
     (tmp_path / "key").write_text("hunter2")
     monkeypatch.setenv("ALPHAGRAD_API_KEY_FILE", str(tmp_path / "key"))
-    with pytest.raises(ValueError, match="api_key\n.* at least 16") as raised:
+    with pytest.raises(ValueError, match=r"api_key\n.* at least 16") as raised:
         ApiSettings()
     assert "hunter2" not in str(raised.value)
 

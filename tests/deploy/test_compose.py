@@ -29,7 +29,7 @@ def check_schema(path: Path) -> tuple[int, str]:
 def config(*paths: Path, **variables: str) -> tuple[int, str]:
     files = [word for path in paths for word in ("--file", str(path))]
     folder = {"ALPHAGRAD_SECRETS": "./nowhere"} | variables
-    command = (program("docker-compose"), *files, "--project-directory", ROOT, "config")
+    command = [program("docker-compose"), *files, "--project-directory", str(ROOT), "config"]
     done = run(*command, **folder)
     return done.returncode, done.stdout
 

@@ -127,8 +127,10 @@ def test_the_image_is_built_from_all_that_the_package_needs(tmp_path: Path) -> N
     # What the ignore file lets through is enough for the package to be made of.
     for name in kept:
         for path in ROOT.glob(name):
-            copy = shutil.copytree if path.is_dir() else shutil.copy2
-            copy(path, tmp_path / path.name, **({"symlinks": True} if path.is_dir() else {}))
+            if path.is_dir():
+                shutil.copytree(path, tmp_path / path.name, symlinks=True)
+            else:
+                shutil.copy2(path, tmp_path)
     done = subprocess.run(
         [
             sys.executable,

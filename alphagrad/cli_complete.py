@@ -50,6 +50,8 @@ def _of_database(options: dict[str, Any], incomplete: str) -> list[str]:
         f"ORDER BY id DESC LIMIT {MOST_OFFERED}"
     )
     url = options.get("database_url") or os.environ.get("ALPHAGRAD_DATABASE_URL")
+    if not url and (secret := os.environ.get("ALPHAGRAD_DATABASE_URL_FILE")):
+        url = Path(secret).read_text(encoding="utf-8").strip()
     if url and not url.startswith("sqlite:///"):
         import psycopg
 

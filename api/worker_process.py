@@ -28,7 +28,8 @@ class WorkerProcess:
 
     def __init__(self, settings: TunerSettings) -> None:
         # A worker has no use for the API's key, and what a task runs must not see it.
-        environment = {k: v for k, v in os.environ.items() if k != "ALPHAGRAD_API_KEY"}
+        keys = ("ALPHAGRAD_API_KEY", "ALPHAGRAD_API_KEY_FILE")
+        environment = {k: v for k, v in os.environ.items() if k not in keys}
         self._environment = environment | {
             "ALPHAGRAD_HOME": str(settings.home.absolute()),
             "ALPHAGRAD_DATABASE_URL": settings.url,

@@ -33,6 +33,7 @@ TOP = {
     "alphagrad",
     "benchmarks",
     "constraints.txt",
+    "deploy",
     "docker-compose.yml",
     "docs",
     "examples",

@@ -14,7 +14,12 @@ OBJECT_STORE_BYTES = 128 * 2**20
 """Of a Ray of our own: only messages pass through it."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Whatever the platform, this has Ray listen, and look, on the loopback interface alone."""
-OUR_SECRETS = ("ALPHAGRAD_DATABASE_URL", "ALPHAGRAD_API_KEY")
+OUR_SECRETS = (
+    "ALPHAGRAD_DATABASE_URL",
+    "ALPHAGRAD_DATABASE_URL_FILE",
+    "ALPHAGRAD_API_KEY",
+    "ALPHAGRAD_API_KEY_FILE",
+)
 """Variables that the driver does not need in its environment."""
 SECRETS = (*OUR_SECRETS, "PGPASSWORD")
 """Variables that must not reach Ray's processes, which inherit the environment."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from alphagrad.tuner.secret_files import SecretFiles
 
 
 class TunerSettings(BaseSettings):
@@ -42,6 +44,18 @@ class TunerSettings(BaseSettings):
     """How many trials of a submitter's key run at a time, if it has no quota of its own."""
     audit_days: Annotated[float, Field(ge=0)] = 90.0
     """``alphagrad db prune`` deletes what the audit log holds from before."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in code comes first, then the environment, then files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
     @property
     def url(self) -> str:

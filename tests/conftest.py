@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.trial_process import ONLY_TASK
 from tests.postgres import PostgresServer, find_program
 from tests.ray_nodes import RayNodes
 
@@ -56,28 +58,67 @@ def no_settings_of_the_user() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("ALPHAGRAD_")]:
             if name != "ALPHAGRAD_SCREENSHOTS":
                 patch.delenv(name)
+        # Workers import torch and this task ahead of their trials, not all tasks: 2 s less each.
+        patch.setenv(ONLY_TASK, "digits")
         yield
 
 
 @pytest.fixture(scope="session")
-def new_postgres(postgres_server: str) -> Callable[[], str]:
-    """Makes an empty PostgreSQL database and gives its URL."""
+def new_postgres(postgres_server: str) -> Callable[..., str]:
+    """Makes a PostgreSQL database, empty or a copy of another one, and gives its URL."""
 
-    def create() -> str:
+    def create(*, template: str = "template1") -> str:
         name = f"test_{next(_databases)}"
         with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return f"{postgres_server}/{name}"
 
     return create
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(new_postgres: Callable[..., str]) -> Callable[[], str]:
+    """Makes a PostgreSQL database with all tables and gives its URL; migrating happens once."""
+    url = new_postgres()
+    _migrate(url)
+    return lambda: new_postgres(template=url.rpartition("/")[2])
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes a SQLite database with all tables and gives its URL; migrating happens once."""
+    original = tmp_path_factory.mktemp("migrated") / "alphagrad.db"
+    _migrate(f"sqlite:///{original}")
+    assert not original.with_name("alphagrad.db-wal").exists()  # all of it is in the one file
+
+    def copy(path: Path) -> str:
+        shutil.copy(original, path)
+        return f"sqlite:///{path}"
+
+    return copy
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'alphagrad.db'}"
-    url: str = request.getfixturevalue("new_postgres")()
+    """A database, once on SQLite and once on PostgreSQL.
+
+    It is empty, but where the test asks for ``database`` too, whose tables are there.
+    """
+    migrated = "database" in request.fixturenames
+    path = tmp_path / "alphagrad.db"
+    if request.param == "postgresql":
+        create = request.getfixturevalue("migrated_postgres" if migrated else "new_postgres")
+        url: str = create()
+    elif migrated:
+        url = request.getfixturevalue("migrated_sqlite")(path)
+    else:
+        url = f"sqlite:///{path}"
     return url
 
 
@@ -107,8 +148,7 @@ def settings(
 
 @pytest.fixture
 def database(settings: TunerSettings) -> Iterator[Database]:
-    """The test's database, migrated."""
+    """The test's database, with all tables."""
     opened = Database(settings.url)
-    migrate(opened)
     yield opened
     opened.dispose()

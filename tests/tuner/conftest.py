@@ -16,7 +16,6 @@ import optuna
 import pytest
 
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
@@ -197,10 +196,9 @@ def work(database: Database, settings: TunerSettings) -> Iterator[Callable[[], W
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[OptunaStorage]:
+def storage(tmp_path: Path, migrated_sqlite: Callable[[Path], str]) -> Iterator[OptunaStorage]:
     """Optuna's side of an empty SQLite database, for what does not depend on its kind."""
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
+    database = Database(migrated_sqlite(tmp_path / "a.db"))
     opened = OptunaStorage(database)
     yield opened
     opened.dispose()

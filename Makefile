@@ -21,7 +21,7 @@ serve: .venv/run-ready ## run the API and a worker in the foreground
 
 test: .venv/test-ready ## install, then run every test
 	@scripts/test-tools
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/test-ready ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@scripts/test-tools

@@ -21,6 +21,12 @@ from tests.ray_nodes import RayNodes
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in trial processes; two cores are shared
 
 _databases = count()
+LONGEST = ("test_ray_kills.py", "test_kills.py", "test_ray.py", "test_worker.py", "test_wheel.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: with two workers the last one of them would run alone."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def need(component: str) -> None:

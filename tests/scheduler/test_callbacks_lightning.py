@@ -28,6 +28,7 @@ pytestmark = [  # Lightning's own
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The dirpath has changed"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The `srun` command is available"),
 ]
 BATCHES = 8
 

@@ -34,10 +34,11 @@ def task_names(ctx: Any, incomplete: str) -> list[str]:
 def _of_server(url: str, incomplete: str) -> list[str]:
     import httpx
 
+    key = _secret("ALPHAGRAD_API_KEY") or ""
     answer = httpx.get(
         f"{url.rstrip('/')}/v1/studies",
         params={"name": f"{incomplete}*", "page_size": MOST_OFFERED},
-        headers={"Authorization": f"Bearer {os.environ.get('ALPHAGRAD_API_KEY', '')}"},
+        headers={"Authorization": f"Bearer {key}"},
         timeout=SECONDS,
     )
     return [study["name"] for study in answer.raise_for_status().json()["items"]]
@@ -49,9 +50,7 @@ def _of_database(options: dict[str, Any], incomplete: str) -> list[str]:
         "SELECT name FROM alphagrad_studies WHERE substr(name, 1, {0}) = {1} "
         f"ORDER BY id DESC LIMIT {MOST_OFFERED}"
     )
-    url = options.get("database_url") or os.environ.get("ALPHAGRAD_DATABASE_URL")
-    if not url and (secret := os.environ.get("ALPHAGRAD_DATABASE_URL_FILE")):
-        url = Path(secret).read_text(encoding="utf-8").strip()
+    url = options.get("database_url") or _secret("ALPHAGRAD_DATABASE_URL")
     if url and not url.startswith("sqlite:///"):
         import psycopg
 
@@ -69,3 +68,11 @@ def _of_database(options: dict[str, Any], incomplete: str) -> list[str]:
     with closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as database:
         rows = database.execute(query.format("?", "?"), (len(incomplete), incomplete)).fetchall()
         return [name for (name,) in rows]
+
+
+def _secret(variable: str) -> str | None:
+    if (value := os.environ.get(variable)) or f"{variable}_FILE" not in os.environ:
+        return value
+    from alphagrad.tuner.secret_files import read_secret  # heavy
+
+    return read_secret(variable)

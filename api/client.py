@@ -130,7 +130,8 @@ class Client(ClientMethods[Study], Sync):
 
     Args:
         url: the server; by default ``ALPHAGRAD_URL``, or else this machine, port 8000.
-        key: the API key; by default ``ALPHAGRAD_API_KEY``.
+        key: the API key; by default ``ALPHAGRAD_API_KEY``, or what is in the file that
+            ``ALPHAGRAD_API_KEY_FILE`` names.
         timeout: seconds to wait for one answer.
         patience: seconds to try again.
         transport: how requests get there, if not over the network.
@@ -178,7 +179,8 @@ class AsyncClient(ClientMethods[AsyncStudy], Async):
 
     Args:
         url: the server; by default ``ALPHAGRAD_URL``, or else this machine, port 8000.
-        key: the API key; by default ``ALPHAGRAD_API_KEY``.
+        key: the API key; by default ``ALPHAGRAD_API_KEY``, or what is in the file that
+            ``ALPHAGRAD_API_KEY_FILE`` names.
         timeout: seconds to wait for one answer.
         patience: seconds to try again.
 
@@ -223,7 +225,7 @@ class AsyncClient(ClientMethods[AsyncStudy], Async):
 def _to(url: str | None, key: str | None) -> dict[str, Any]:
     """The server and the key, as httpx takes them."""
     url = url or os.environ.get("ALPHAGRAD_URL") or DEFAULT_URL
-    key = key or os.environ.get("ALPHAGRAD_API_KEY")
+    key = key or os.environ.get("ALPHAGRAD_API_KEY") or _key_of_file()
     if not key:
         message = (
             f"put the API key of {url} into ALPHAGRAD_API_KEY "
@@ -236,3 +238,15 @@ def _to(url: str | None, key: str | None) -> dict[str, Any]:
         return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
     except httpx.InvalidURL as error:
         raise ApiError(f"{url!r} is no URL: {error}", status=None) from error
+
+
+def _key_of_file() -> str | None:
+    if "ALPHAGRAD_API_KEY_FILE" not in os.environ:
+        return None
+    from alphagrad.tuner.errors import SettingsError
+    from alphagrad.tuner.secret_files import read_secret  # heavy
+
+    try:
+        return read_secret("ALPHAGRAD_API_KEY")
+    except SettingsError as error:
+        raise ApiError(str(error), status=None) from None

@@ -33,24 +33,33 @@ class SecretFiles(PydanticBaseSettingsSource):
         return found
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
-        """What the file of one field holds, without the white space around it.
+        """What the file of one field holds.
 
         Raises:
             SettingsError: the file cannot be read, or is empty.
         """
-        variable = f"{self.config.get('env_prefix', '')}{field_name}".upper() + SUFFIX
-        path = os.environ.get(variable)
-        if path is None:
-            return None, field_name, False
-        try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-            message = f"{variable} names a file that cannot be read: {path!r}: {reason}"
-            raise SettingsError(message) from None
-        if not value:
-            raise SettingsError(f"{variable} names a file that is empty: {path!r}")
+        value = read_secret(f"{self.config.get('env_prefix', '')}{field_name}".upper())
         return value, field_name, False
+
+
+def read_secret(variable: str) -> str | None:
+    """What the file holds that ``<variable>_FILE`` names, without the white space around it.
+
+    Raises:
+        SettingsError: the file cannot be read, or is empty.
+    """
+    path = os.environ.get(variable := f"{variable}{SUFFIX}")
+    if path is None:
+        return None
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        message = f"{variable} names a file that cannot be read: {path!r}: {reason}"
+        raise SettingsError(message) from None
+    if not value:
+        raise SettingsError(f"{variable} names a file that is empty: {path!r}")
+    return value
 
 
 def is_secret(annotation: Any) -> bool:

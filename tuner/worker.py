@@ -157,7 +157,7 @@ class Worker:
         key = (running.id, running.fence)
         try:
             over = running.handle_messages()
-            if key in self._lost:
+            if not over and key in self._lost:
                 raise StaleFenceError("the lease was not renewed in time")
         except StaleFenceError as error:
             logger.warning("%s: %s; another worker goes on with it", running.title, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,6 +147,17 @@ def test_a_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALPHAGRAD_URL", "http://127.0.0.1:1/")
     with Client() as client:
         assert repr(client) == "<Client http://127.0.0.1:1>"
+
+
+def test_the_key_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    monkeypatch.setenv("ALPHAGRAD_API_KEY_FILE", str(file))
+    with pytest.raises(ApiError, match=f"ALPHAGRAD_API_KEY_FILE names a file .*{file}"):
+        Client()
+    file.write_text(f"{KEY}\n")
+    with ScriptedServer([TASK]) as server, Client(server.url) as client:
+        client.task("digits")
+    assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def streams() -> list[Answer]:

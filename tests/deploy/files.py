@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.conftest import need
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = ROOT / "docker-compose.yml"
@@ -29,11 +30,11 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def program(name: str) -> str:
-    """The path of a tool that `scripts/test-tools` installs; the test is skipped without it."""
+    """The path of a tool that `scripts/test-tools` installs."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
+        need(name)
+    return str(found)
 
 
 def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

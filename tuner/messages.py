@@ -38,6 +38,8 @@ class TrialRequest:
     cpu: int = 1
     gpus: tuple[str, ...] = ()
     """What the process may use; see :class:`alphagrad.tuner.resources.Allotment`."""
+    nice: int = 0
+    """How far the process makes way for others; see :func:`alphagrad.tuner.niceness.make_way`."""
     population: bool = False
     """Whether the trial is a member of a population: it waits after each checkpoint."""
     exploit: int | None = None

@@ -32,6 +32,8 @@ class TunerSettings(BaseSettings):
     """How many trials of one CPU a worker runs at a time; by default one a core."""
     gpus: Annotated[int, Field(ge=0)] | None = None
     """How many GPUs a worker gives to trials that ask for them; by default those it sees."""
+    nice: Annotated[int, Field(ge=0, le=19)] = 0
+    """How far trials make way for other work on the machine, as the command ``nice`` counts."""
     lease_seconds: Annotated[float, Field(ge=1)] = 15.0
     """After so long without a sign of its worker, a trial is taken over."""
     log_format: Literal["text", "json"] = "text"

@@ -195,6 +195,7 @@ class Starter:
             traces_before_reports=spec.pruner.type == "saturation",
             cpu=allotment.cpu,
             gpus=allotment.gpus,
+            nice=self._settings.nice,
             population=spec.population is not None,
             exploit=exploits.last_exploit(self._database, trial.id) if spec.population else None,
         )

@@ -29,6 +29,7 @@ from alphagrad.tuner.messages import (
     ToTrial,
     TrialRequest,
 )
+from alphagrad.tuner.niceness import make_way
 from alphagrad.tuner.outcomes import outcome, with_constraints
 from alphagrad.tuner.process_tree import adopt_orphans
 from alphagrad.tuner.registry import ENTRY_POINT_GROUP, Task, get_task
@@ -56,6 +57,7 @@ def run_trials(
         except (EOFError, OSError):
             return  # the worker is gone, or needs it no more
         requests = [first]
+    make_way(requests[0].nice)
     use(Allotment(requests[0].cpu, requests[0].gpus))
     # The output of the process is in the log of its first trial.
     _log_to(Path(requests[0].log_path))

@@ -104,6 +104,11 @@ def peak(arm: ArmResult) -> Array:
     return np.asarray(arm.returns[1].max(1))
 
 
+def over_training(arm: ArmResult) -> Array:
+    """The mean of all evaluations of each run: who learns faster has more, whatever the end."""
+    return np.asarray(arm.returns[1].mean(1))
+
+
 def fall(arm: ArmResult) -> Array:
     """The deepest drawdown of each run."""
     return np.array([drawdown(curve) for curve in arm.returns[1]])

@@ -9,7 +9,7 @@ import numpy as np
 
 from alphagrad.paper import figures
 from alphagrad.paper.arms import ArmResult, arm_results, missing
-from alphagrad.paper.claims import Judged, fall, judge, shown
+from alphagrad.paper.claims import Judged, fall, judge, over_training, shown
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
 from alphagrad.paper.plan import Plan
@@ -25,7 +25,7 @@ from alphagrad.paper.theory import THEORY
 from alphagrad.paper.theory_section import theory_section
 
 INTRODUCTION = Path(__file__).parent / "introduction.md"
-CURVES_OF_QUESTION = ("adam-chosen", "saturation", "k03", "k1", "tuned")
+CURVES_OF_QUESTION = ("adam-chosen", "saturation", "soft", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
 WITHOUT_SEARCH, REFERENCE = ("saturation", "soft", "k03", "k1", "adam-chosen"), "tuned"
 ANSWER = """\
@@ -64,19 +64,17 @@ def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResul
     for task, arms in tasks.items():
         title, reference = plans[task].title, arms.get(REFERENCE)
         if reference is None:
-            rows.append([title, "the search is not run yet", "", "", ""])
+            rows.append([title, "the search is not run yet", "", "", "", ""])
             continue
         for arm in (arms[name] for name in WITHOUT_SEARCH if name in arms):
             share = estimate(ratio_of_iqms, arm.values, reference.values)
             better = estimate(improvement, arm.values, reference.values)
-            rows.append([title, arm.label, _chosen(arm), shown(share), shown(better)])
-        rows.append([title, reference.label, _chosen(reference), "1", ""])
+            over = estimate(ratio_of_iqms, over_training(arm), over_training(reference))
+            rows.append([title, arm.label, _chosen(arm), *map(shown, (share, better, over))])
+        rows.append([title, reference.label, _chosen(reference), "1", "", "1"])
     titles = [
-        "task",
-        "way to α",
-        "chosen",
-        "share of the search's IQM",
-        "P(higher than the search's)",
+        *("task", "way to α", "chosen", "share of the search's IQM"),
+        *("P(higher than the search's)", "share, over the training"),
     ]
     return f"{ANSWER}\n\n{table(titles, rows)}"
 
@@ -131,6 +129,7 @@ def _scores(arms: Mapping[str, ArmResult]) -> str:
                 + (f" + {arm.result.failed} failed" if arm.result.failed else ""),
                 shown(estimate(iqm, arm.values), 0),
                 better,
+                shown(estimate(iqm, over_training(arm)), 0),
                 f"{np.mean(falls):.0f}, {max(falls):.0f}",
                 f"{np.mean(ends):.0%}",
             ]
@@ -142,6 +141,7 @@ def _scores(arms: Mapping[str, ArmResult]) -> str:
         "runs",
         "IQM [95 %]",
         f"P(higher than Adam){reference}",
+        "IQM over the training",
         "drawdown: mean, worst",
         "collapsed",
     ]

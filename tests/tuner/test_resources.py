@@ -11,6 +11,7 @@ from alphagrad.tuner import StudySpec, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.niceness import AUTOGROUP
 from alphagrad.tuner.resources import Allotment, Resources, Room, gpu_names
 from alphagrad.tuner.study_store import get_study
 
@@ -101,6 +102,10 @@ def shows(trial: Trial) -> float:
     import torch
 
     trial.log(f"threads {torch.get_num_threads()} {os.environ['OMP_NUM_THREADS']}")
+    trial.log(f"nice {os.getpriority(os.PRIO_PROCESS, 0)}")
+    if os.path.exists("/proc/self/autogroup"):
+        with open("/proc/self/autogroup") as group:  # "/autogroup-17 nice 7"
+            trial.log(f"group {group.read().partition(' ')[2]}")
     trial.log(f"gpus {os.environ.get('CUDA_VISIBLE_DEVICES')}")
     start = time.time()
     time.sleep(0.4)
@@ -110,6 +115,7 @@ def shows(trial: Trial) -> float:
 
 def main():
     os.environ["ALPHAGRAD_GPUS"] = "2"
+    os.environ["ALPHAGRAD_NICE"] = "7"
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     studies = {
         "wide": {"resources": {"cpu": 2}, "n_trials": 2, "parallelism": 2},
@@ -149,3 +155,6 @@ def test_trials_get_what_they_ask_for(
     assert all("threads 1 1" in logs[f"gpus-{number}"] for number in range(2))
     seen = {logs[f"gpus-{number}"].partition("gpus ")[2].split()[0] for number in range(2)}
     assert seen <= {"0", "1"}
+    assert all("nice 7\n" in log for log in logs.values())
+    if AUTOGROUP.exists() and AUTOGROUP.read_text():  # it is there, and in use
+        assert all("group nice 7\n" in log for log in logs.values())

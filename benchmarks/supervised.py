@@ -1,6 +1,6 @@
 """Does α need a search? The scheduler against grids of α, on two supervised tasks, in one run.
 
-    python benchmarks/supervised.py [--quick] [--json FILE] [--plot FILE]
+    python benchmarks/supervised.py [--quick] [--json FILE]
 
 Each rule trains with each learning rate on seeds that are not reported; the one with the best mean
 test loss is then trained on the seeds that are. α and the learning rate are coupled, so each rule
@@ -48,10 +48,10 @@ def alphagrad(named: Named, lr: float, **options: Any) -> AlphaGrad:
     return AlphaGrad(named, lr=lr, momentum=0.9, eps=1e-5, **options)
 
 
-def scheduled(named: Named, lr: float) -> AlphaGrad:
-    """AlphaGrad under the scheduler with its defaults."""
+def scheduled(named: Named, lr: float, *, tau: float = 2.5) -> AlphaGrad:
+    """AlphaGrad under the scheduler, by default with its defaults."""
     optimizer = alphagrad(named, lr)
-    SaturationScheduler(optimizer).attach()
+    SaturationScheduler(optimizer, tau=tau).attach()
     return optimizer
 
 
@@ -64,10 +64,13 @@ def dynag(named: Named, lr: float) -> AlphaGrad:
 
 def rules() -> dict[str, Maker]:
     """Every way of choosing α, and Adam."""
-    made: dict[str, Maker] = {"SaturationScheduler": scheduled}
+    made: dict[str, Maker] = {
+        "SaturationScheduler": scheduled,
+        "SaturationScheduler, τ = 0.5": lambda p, lr: scheduled(p, lr, tau=0.5),
+    }
     for name, alpha in GRID.items():
         made[name] = lambda p, lr, alpha=alpha: alphagrad(p, lr, alpha=alpha)  # type: ignore[misc]
-    for k in (1.0, 2.0, 3.0):
+    for k in (0.3, 1.0, 2.0, 3.0):
         made[f"α = {k:g}·√d"] = lambda p, lr, k=k: alphagrad(p, lr, k=k)  # type: ignore[misc]
     made["DynAG's rule"] = dynag
     made["Adam"] = lambda p, lr: torch.optim.Adam(p, lr=lr, fused=True)

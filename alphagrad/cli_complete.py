@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from alphagrad.secret import read_secret
+
 MOST_OFFERED = 200
 SECONDS = 1.0
 
@@ -34,7 +36,7 @@ def task_names(ctx: Any, incomplete: str) -> list[str]:
 def _of_server(url: str, incomplete: str) -> list[str]:
     import httpx
 
-    key = _secret("ALPHAGRAD_API_KEY") or ""
+    key = read_secret("ALPHAGRAD_API_KEY") or ""
     answer = httpx.get(
         f"{url.rstrip('/')}/v1/studies",
         params={"name": f"{incomplete}*", "page_size": MOST_OFFERED},
@@ -50,7 +52,7 @@ def _of_database(options: dict[str, Any], incomplete: str) -> list[str]:
         "SELECT name FROM alphagrad_studies WHERE substr(name, 1, {0}) = {1} "
         f"ORDER BY id DESC LIMIT {MOST_OFFERED}"
     )
-    url = options.get("database_url") or _secret("ALPHAGRAD_DATABASE_URL")
+    url = options.get("database_url") or read_secret("ALPHAGRAD_DATABASE_URL")
     if url and not url.startswith("sqlite:///"):
         import psycopg
 
@@ -68,11 +70,3 @@ def _of_database(options: dict[str, Any], incomplete: str) -> list[str]:
     with closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as database:
         rows = database.execute(query.format("?", "?"), (len(incomplete), incomplete)).fetchall()
         return [name for (name,) in rows]
-
-
-def _secret(variable: str) -> str | None:
-    if (value := os.environ.get(variable)) or f"{variable}_FILE" not in os.environ:
-        return value
-    from alphagrad.tuner.secret_files import read_secret  # heavy
-
-    return read_secret(variable)

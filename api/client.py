@@ -17,6 +17,7 @@ from alphagrad.api.client_server import Server
 from alphagrad.api.client_spec import Spec, read_spec
 from alphagrad.api.client_steps import Async, Items, Steps, Sync, iteration, method
 from alphagrad.api.client_study import AsyncStudy, Study, study_path
+from alphagrad.secret import read_secret
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 30.0
@@ -225,7 +226,10 @@ class AsyncClient(ClientMethods[AsyncStudy], Async):
 def _to(url: str | None, key: str | None) -> dict[str, Any]:
     """The server and the key, as httpx takes them."""
     url = url or os.environ.get("ALPHAGRAD_URL") or DEFAULT_URL
-    key = key or os.environ.get("ALPHAGRAD_API_KEY") or _key_of_file()
+    try:
+        key = key or read_secret("ALPHAGRAD_API_KEY")
+    except ValueError as error:
+        raise ApiError(str(error), status=None) from None
     if not key:
         message = (
             f"put the API key of {url} into ALPHAGRAD_API_KEY "
@@ -238,15 +242,3 @@ def _to(url: str | None, key: str | None) -> dict[str, Any]:
         return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
     except httpx.InvalidURL as error:
         raise ApiError(f"{url!r} is no URL: {error}", status=None) from error
-
-
-def _key_of_file() -> str | None:
-    if "ALPHAGRAD_API_KEY_FILE" not in os.environ:
-        return None
-    from alphagrad.tuner.errors import SettingsError
-    from alphagrad.tuner.secret_files import read_secret  # heavy
-
-    try:
-        return read_secret("ALPHAGRAD_API_KEY")
-    except SettingsError as error:
-        raise ApiError(str(error), status=None) from None

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
@@ -29,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-def need(component: str) -> None:
+def need(component: str) -> NoReturn:
     """Skip, loudly, a test whose component is not installed; in CI that is a failure."""
     message = f"{component} is not installed: run scripts/test-tools as root, or install it"
     if os.environ.get("CI"):
@@ -52,7 +53,6 @@ def postgres_server() -> Iterator[str]:
     """A private PostgreSQL cluster; yields the URL of its server, without a database."""
     if find_program("initdb") is None:
         need("PostgreSQL")
-        return
     with PostgresServer() as server:
         yield server.url
 

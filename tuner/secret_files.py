@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from alphagrad.secret import read_secret
 from alphagrad.tuner.errors import SettingsError
-
-SUFFIX = "_FILE"
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -38,28 +35,11 @@ class SecretFiles(PydanticBaseSettingsSource):
         Raises:
             SettingsError: the file cannot be read, or is empty.
         """
-        value = read_secret(f"{self.config.get('env_prefix', '')}{field_name}".upper())
-        return value, field_name, False
-
-
-def read_secret(variable: str) -> str | None:
-    """What the file holds that ``<variable>_FILE`` names, without the white space around it.
-
-    Raises:
-        SettingsError: the file cannot be read, or is empty.
-    """
-    path = os.environ.get(variable := f"{variable}{SUFFIX}")
-    if path is None:
-        return None
-    try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        message = f"{variable} names a file that cannot be read: {path!r}: {reason}"
-        raise SettingsError(message) from None
-    if not value:
-        raise SettingsError(f"{variable} names a file that is empty: {path!r}")
-    return value
+        variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
+        try:
+            return read_secret(variable), field_name, False
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
 
 def is_secret(annotation: Any) -> bool:

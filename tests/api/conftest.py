@@ -26,6 +26,7 @@ from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 from tests.api.browsing import ARGS, log_in
+from tests.conftest import need
 
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -208,10 +209,7 @@ def chromium() -> str:
     """The path of Chromium; without it the test is skipped, loudly, and in CI fails."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        message = "Chromium is not installed: run scripts/test-tools as root, or install it"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        need("Chromium")
     return found
 
 

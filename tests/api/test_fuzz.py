@@ -97,7 +97,7 @@ def test_every_answer_is_declared(
 ) -> None:
     bearer = f"Authorization: Bearer {key}"
     report = fuzz("--header", bearer, "--max-time", str(SECONDS), "--phases", PHASES)
-    assert cases(report) > 0  # a busy machine makes few in ten seconds
+    assert cases(report) > 10
     assert httpx.get(f"{fuzzed}/readyz").status_code == 200
 
 
@@ -106,12 +106,12 @@ def test_every_answer_is_declared_where_one_request_follows_another(
 ) -> None:
     bearer = f"Authorization: Bearer {key}"
     report = fuzz("--header", bearer, "--max-time", str(SECONDS), "--phases", "stateful")
-    assert cases(report) > 0
+    assert cases(report) > 10
 
 
 def test_every_answer_without_a_key_is_declared(fuzz: Callable[..., dict[str, Any]]) -> None:
-    report = fuzz("--max-time", str(max(10, SECONDS // 2)), "--phases", PHASES)
-    assert cases(report) > 0
+    report = fuzz("--max-time", str(max(20, SECONDS // 2)), "--phases", PHASES)
+    assert cases(report) > 10
 
 
 def cases(report: dict[str, Any]) -> int:

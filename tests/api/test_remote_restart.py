@@ -16,6 +16,7 @@ import pytest
 
 from tests.api.conftest import Wait
 from tests.api.remote_study import RemoteStudy
+from tests.conftest import need
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PROGRAMS = {
@@ -56,8 +57,7 @@ def program(key: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen
     """Starts a program that runs trials."""
     for name in ("node", "curl"):
         if shutil.which(name) is None:
-            message = f"{name} is not installed: run scripts/test-tools as root, or install it"
-            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+            need(name)
     started: list[subprocess.Popen[str]] = []
 
     def run(language: str, url: str, study: str) -> subprocess.Popen[str]:

@@ -34,7 +34,7 @@ def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         need(name)
-    return str(found)
+    return found
 
 
 def run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

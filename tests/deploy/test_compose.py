@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from alphagrad.api.settings import ApiSettings
-from alphagrad.tuner.secret_files import SUFFIX, is_secret
+from alphagrad.secret import SUFFIX
+from alphagrad.tuner.secret_files import is_secret
 from tests.deploy.files import COMPOSE, OURS, ROOT, program, run, services
 
 TEXT = COMPOSE.read_text(encoding="utf-8")

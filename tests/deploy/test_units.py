@@ -16,7 +16,7 @@ import ray.autoscaler
 from jsonschema import Draft202012Validator
 
 from alphagrad.api.settings import ApiSettings
-from alphagrad.tuner.secret_files import SUFFIX
+from alphagrad.secret import SUFFIX
 from tests.deploy.files import ROOT, load, program, run
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))

@@ -117,7 +117,7 @@ def test_a_transaction_that_is_run_again_tells_its_events_once(
 def test_a_writer_that_vanishes_holds_up_the_others_for_a_while_only(
     database: Database, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A writer's lock on SQLite ends with its process."""
+    # A writer's lock on SQLite ends with its process.
     monkeypatch.setattr(events, "_WRITER", text(str(events._WRITER).replace("10s", "500ms")))
     study_id = submit().id
     failed: list[Any] = []

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from alphagrad.api.settings import ApiSettings
+from alphagrad.secret import SUFFIX
 from alphagrad.tuner.errors import SettingsError
-from alphagrad.tuner.secret_files import SUFFIX, is_secret
+from alphagrad.tuner.secret_files import is_secret
 from alphagrad.tuner.settings import TunerSettings
 
 ROOT = Path(__file__).parent.parent.parent

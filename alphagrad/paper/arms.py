@@ -75,8 +75,8 @@ class ArmResult:
         value = rows["value"].to_numpy().astype(float)
         by_run = {
             run.number: dict(zip(step[mine], value[mine], strict=True))
-            for run in self.result.runs
-            if run.value is not None and (mine := number == run.number).any()
+            for run in self.result.complete
+            if (mine := number == run.number).any()
         }
         shared = sorted(set.intersection(*map(set, by_run.values()))) if by_run else []
         table = [[points[at] for at in shared] for points in by_run.values()]

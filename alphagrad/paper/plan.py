@@ -36,11 +36,12 @@ class Part(BaseModel):
 
 
 class Search(Part):
-    """A search for an arm's parameters: a study's sampler, and what it searches."""
+    """A search for an arm's parameters: a study's sampler and pruner, and what it searches."""
 
     n_trials: Count
     params: dict[str, Any]
     sampler: dict[str, Any] = {"type": "tpe"}
+    pruner: dict[str, Any] = {"type": "none"}
 
 
 class Arm(Part):
@@ -103,6 +104,7 @@ class Plan(Part):
                         n_trials=arm.search.n_trials,
                         params=arm.params | arm.search.params,
                         sampler=arm.search.sampler,
+                        pruner=arm.search.pruner,
                     )
                 )
             yield from chosen
@@ -131,6 +133,7 @@ class Plan(Part):
             "stack": self.stack,
             "seed": REPORT_SEED if job.role == "report" else CHOICE_SEED,
             "sampler": job.sampler,
+            "pruner": job.pruner,
             "retries": 2,
             "params": {**self.params, **job.params, **chosen},
         }
@@ -147,6 +150,7 @@ class Job:
         n_trials: how many runs.
         params: beside the plan's.
         sampler: draws what is searched.
+        pruner: stops what does badly.
         after: the studies by which the rest of its parameters is chosen.
     """
 
@@ -156,6 +160,7 @@ class Job:
     n_trials: int
     params: Mapping[str, Any]
     sampler: Mapping[str, Any] = field(default_factory=lambda: {"type": "random"})
+    pruner: Mapping[str, Any] = field(default_factory=lambda: {"type": "none"})
     after: tuple[str, ...] = ()
 
 

@@ -51,12 +51,12 @@ class Run:
     Attributes:
         number: its number in the study.
         seed: the trial's.
-        state: COMPLETE or FAIL.
-        value: the trial's value; None if it failed.
+        state: COMPLETE, PRUNED or FAIL.
+        value: the trial's value, or what was known of it when it was pruned; None if it failed.
         params: what was searched.
         attempts: how often it was begun, or gone on with.
         seconds: from its start to its end, with what trained beside it.
-        error: why it failed.
+        error: why it failed, or was pruned.
     """
 
     number: int
@@ -88,25 +88,28 @@ class Result:
     runs: list[Run] = field(default_factory=list)
 
     @property
+    def complete(self) -> list[Run]:
+        """The runs that completed."""
+        return [run for run in self.runs if run.state == "COMPLETE"]
+
+    @property
     def values(self) -> NDArray[np.float64]:
         """Of the runs that completed."""
-        return np.array([run.value for run in self.runs if run.value is not None])
+        return np.array([run.value for run in self.complete], float)
 
     @property
     def failed(self) -> int:
         """How many runs gave no value."""
-        return sum(run.value is None for run in self.runs)
+        return sum(run.state == "FAIL" for run in self.runs)
 
     @property
     def best(self) -> Run:
-        """The run of the highest value.
+        """The complete run of the highest value.
 
         Raises:
-            ValueError: none has a value.
+            ValueError: none completed.
         """
-        return max(
-            (run for run in self.runs if run.value is not None), key=lambda run: run.value or 0.0
-        )
+        return self.complete[int(self.values.argmax())]
 
 
 class Results:

@@ -123,6 +123,24 @@ def test_the_best_run_of_a_search_is_chosen(results: Results) -> None:
     assert set(search.best.params) == {"alpha", "learning_rate"}
 
 
+def test_a_pruned_run_of_a_search_is_written_down_but_not_chosen(
+    client: Client, tmp_path: Path
+) -> None:
+    tuned = PLAN.arms["tuned"]
+    assert tuned.search is not None
+    pruner = {"type": "percentile", "percentile": 1.0, "n_startup_trials": 2}
+    search = tuned.search.model_copy(update={"n_trials": 6, "pruner": pruner})
+    arms = {"pruned": tuned.model_copy(update={"search": search})}
+    found = Results(tmp_path)
+    run(client, [PLAN.model_copy(update={"arms": arms, "seeds": 1})], found, look_seconds=0.3)
+
+    result, report = found["paper-dqn-pruned-search"], found["paper-dqn-pruned"]
+    assert {one.state for one in result.runs} == {"COMPLETE", "PRUNED"}
+    assert result.failed == 0
+    assert result.best.value == max(o.value or 0 for o in result.runs if o.state == "COMPLETE")
+    assert report.spec["params"]["alpha"] == result.best.params["alpha"]
+
+
 def test_curves_hold_every_evaluation_and_thinned_traces(results: Results) -> None:
     curves = results.curves("paper-dqn-saturation")
     series = set(curves["series"].to_pylist())

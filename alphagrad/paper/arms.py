@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,18 @@ def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
     for job in plan.jobs():
         if job.role == "report" and job.name in results:
             yield ArmResult(job, plan.arms[job.arm], results)
+
+
+def layer_sizes(arms: Mapping[str, ArmResult]) -> dict[str, int]:
+    """The entries of each layer, from an arm whose α is k·√d; none where there is no such arm."""
+    for arm in arms.values():
+        if "k" in arm.params:
+            alphas = {layer: arm.series(f"alpha/{layer}")[1] for layer in arm.layers}
+            return {
+                layer: round(float((values.mean() / arm.params["k"]) ** 2))
+                for layer, values in alphas.items()
+            }
+    return {}
 
 
 def missing(plan: Plan, results: Results) -> list[Job]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,31 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
         for axes in grid[max(len(arms) - across, 0) : len(arms)]:
             axes.set_xlabel("thousand steps")
         figure.colorbar(image, ax=grid.tolist(), label="saturation S", extend="max", shrink=0.8)
+        save(figure, path)
+
+
+def steepness(arms: Sequence[ArmResult], sizes: Mapping[str, int], path: Path) -> None:
+    """Draws k = α/√d of each layer over the training, the median of an arm's runs.
+
+    Args:
+        arms: a panel for each.
+        sizes: the entries d of each layer that is drawn.
+        path: the SVG file.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.0 * len(arms) + 1.6, 3.6), layout="constrained")
+        grid = figure.subplots(1, len(arms), squeeze=False, sharey=True)[0]
+        for axes, arm in zip(grid, arms, strict=True):
+            for place, (layer, size) in enumerate(sizes.items()):
+                steps, alphas = arm.series(f"alpha/{layer}")
+                k = np.median(alphas, axis=0) / np.sqrt(size)
+                axes.plot(steps / 1e3, k, color=PALETTE[place % len(PALETTE)], label=layer, lw=1.6)
+            axes.set_yscale("log")
+            axes.set_title(name_and_runs(arm), loc="left", fontsize=9)
+            axes.set_xlabel("thousand steps")
+        grid[0].set_ylabel("k = α / √d")
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", fontsize=8)
         save(figure, path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alphagrad.paper import figures
-from alphagrad.paper.arms import ArmResult, arm_results, missing
+from alphagrad.paper.arms import ArmResult, arm_results, layer_sizes, missing
 from alphagrad.paper.claims import Judged, fall, judge, over_training, shown
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
@@ -27,6 +27,9 @@ from alphagrad.paper.theory_section import theory_section
 INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("adam-chosen", "saturation", "soft", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
+STEEPNESS = ("saturation", "soft", "tuned")
+SMALL = 32
+"""Layers of fewer entries follow the others under the scheduler: they are not drawn."""
 WITHOUT_SEARCH, REFERENCE = ("saturation", "soft", "k03", "k1", "adam-chosen"), "tuned"
 ANSWER = """\
 What needs no search for α, beside the search over α and η. The learning rate of each was the best
@@ -107,6 +110,11 @@ def _task(
     if mapped:
         figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
         parts.append(picture("Saturation of each layer over time", f"{task}_saturation.svg"))
+    moved = [arms[name] for name in STEEPNESS if name in arms]
+    sizes = {layer: size for layer, size in layer_sizes(arms).items() if size >= SMALL}
+    if moved and sizes:
+        figures.steepness(moved, sizes, pictures / f"{task}_steepness.svg")
+        parts.append(picture("Steepness of each layer over time", f"{task}_steepness.svg"))
     return parts
 
 

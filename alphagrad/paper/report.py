@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from alphagrad.paper import figures
 from alphagrad.paper.arms import ArmResult, arm_results, layer_sizes, missing
-from alphagrad.paper.claims import Judged, fall, judge, over_training, shown
+from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
+from alphagrad.paper.measures import fall, over_training
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import Results
 from alphagrad.paper.statistics import (
@@ -23,6 +24,7 @@ from alphagrad.paper.statistics import (
 )
 from alphagrad.paper.theory import THEORY
 from alphagrad.paper.theory_section import theory_section
+from alphagrad.paper.verdicts import shown
 
 INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("adam-chosen", "saturation", "soft", "k03", "k1", "tuned")
@@ -34,6 +36,10 @@ WITHOUT_SEARCH, REFERENCE = ("saturation", "soft", "k03", "k1", "adam-chosen"), 
 ANSWER = """\
 What needs no search for α, beside the search over α and η. The learning rate of each was the best
 of three; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task."""
+
+PROTOTYPE = """\
+Before these runs there were a few of a prototype, on HalfCheetah. What they suggested, judged by
+the runs of this page."""
 
 
 def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> None:
@@ -47,8 +53,9 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     pictures = page.parent / "figures" / "paper"
     tasks = {task: {a.name: a for a in arm_results(plan, results)} for task, plan in plans.items()}
     parts = [INTRODUCTION.read_text(encoding="utf-8").rstrip()]
-    parts += ["## What the paper says, and what we found", _claims(list(judge(tasks)))]
+    parts += ["## What the paper says, and what we found", _claims(judge(OF_PAPER, tasks))]
     parts += ["## Does α need tuning?", _answer(plans, tasks)]
+    parts += ["## What our prototype suggested", PROTOTYPE, _claims(judge(OF_PROTOTYPE, tasks))]
     for task, plan in plans.items():
         parts += [f"## {plan.title}", *_task(task, plan, tasks[task], results, pictures)]
     parts += ["## The theorems", theory_section(results.folder / THEORY, pictures)]
@@ -57,9 +64,9 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _claims(judged: Sequence[Judged]) -> str:
+def _claims(judged: Iterable[Judged]) -> str:
     rows = [[one.where, one.claim, f"**{one.verdict}**", one.numbers] for one in judged]
-    return table(["section", "claim", "verdict", "numbers"], rows)
+    return table(["where", "claim", "verdict", "numbers"], rows)
 
 
 def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:

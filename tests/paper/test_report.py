@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from alphagrad.paper.arms import arm_results
-from alphagrad.paper.claims import Judged, judge
+from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
 from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
 from alphagrad.paper.report import write_report
 from alphagrad.paper.results import EACH, SCHEMA, Result, Results, Run
@@ -22,6 +22,7 @@ from alphagrad.paper.theory import THEORY
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "studies" / "paper" / "results"
 STEPS = range(1000, 11_000, 1000)
+TRACES = tuple(f"{what}/{layer}.weight" for what in ("alpha", "saturation") for layer in "ab")
 PLANS = {name: load_plan(path) for name, path in plan_files().items()}
 
 
@@ -79,7 +80,7 @@ def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int
         (run.number, name, step, float(value + generator.normal()))
         for run, value in zip(runs, values, strict=True)
         for name in (EACH, "losses/entropy", "losses/approx_kl", "losses/explained_variance")
-        + (("saturation/a.weight", "saturation/b.weight") if "adam" not in job.arm else ())
+        + (TRACES if "adam" not in job.arm else ())
         for step in STEPS
     ]
     columns = zip(*rows, strict=True)
@@ -108,12 +109,14 @@ def test_complete_results_give_a_complete_report_twice(complete: Results, tmp_pa
         assert all(f"| {arm.label} |" in page for arm in plan.arms.values())
     assert second.read_text(encoding="utf-8") == page
     assert figures(first) == figures(second)
-    assert len(figures(first)) == 10
+    assert len(figures(first)) == 12
 
 
 def judged(results: Results, wanted: str) -> Judged:
     tasks = {task: {a.name: a for a in arm_results(plan, results)} for task, plan in PLANS.items()}
-    (found,) = [one for one in judge(tasks) if one.claim.startswith(wanted)]
+    (found,) = [
+        one for one in judge(OF_PAPER + OF_PROTOTYPE, tasks) if one.claim.startswith(wanted)
+    ]
     return found
 
 
@@ -125,6 +128,8 @@ def judged(results: Results, wanted: str) -> Judged:
         ("α = 98 goes above 3,000", "refuted"),
         ("Adam stays near 1,500", "refuted"),
         ("k between 1 and 3 is a good start", "confirmed"),
+        ("One seed in four escapes", "refuted"),
+        ("k = 0.3 beats Adam", "confirmed"),
     ],
 )
 def test_claims_are_decided_by_intervals(complete: Results, claim: str, verdict: str) -> None:

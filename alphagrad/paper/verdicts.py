@@ -1,0 +1,128 @@
+"""How a claim is decided: by a 95 % interval, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from alphagrad.paper.arms import ArmResult
+from alphagrad.paper.measures import Measure
+from alphagrad.paper.statistics import Estimate, estimate, improvement, iqm, ratio_of_iqms
+
+Verdict = Literal["confirmed", "refuted", "not decided"]
+Decide = Callable[..., tuple[Verdict, str]]
+"""Takes the arms that a claim needs; gives the verdict, and the numbers behind it."""
+
+
+def verdict(found: Estimate, *, above: float) -> Verdict:
+    """Confirmed if the interval is above a number, refuted if below.
+
+    Example:
+        >>> verdict(Estimate(0.9, 0.7, 1.0), above=0.5)
+        'confirmed'
+        >>> verdict(Estimate(0.6, 0.4, 0.8), above=0.5)
+        'not decided'
+    """
+    if found.low > above:
+        return "confirmed"
+    return "refuted" if found.high < above else "not decided"
+
+
+def together(verdicts: list[Verdict]) -> Verdict:
+    """Of a claim about several arms: refuted if for one, confirmed if for all.
+
+    Example:
+        >>> together(["confirmed", "not decided"])
+        'not decided'
+    """
+    if "refuted" in verdicts:
+        return "refuted"
+    return "confirmed" if set(verdicts) == {"confirmed"} else "not decided"
+
+
+def shown(found: Estimate, digits: int = 2) -> str:
+    """A number with its interval."""
+    if not np.isfinite(found.low):
+        return f"{found.value:.{digits}f} (one run)"
+    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def higher(measure: Measure, of: str) -> Decide:
+    """The first arms' runs are higher than the last arm's, in what is called so."""
+    return _compare(measure, of, sign=1)
+
+
+def lower(measure: Measure, of: str) -> Decide:
+    """The first arms' runs are lower than the last arm's, in what is called so."""
+    return _compare(measure, of, sign=-1)
+
+
+def above(measure: Measure, bound: float) -> Decide:
+    """Each arm's interquartile mean is above a number."""
+
+    def decide(*arms: ArmResult) -> tuple[Verdict, str]:
+        found = {arm.label: estimate(iqm, measure(arm)) for arm in arms}
+        verdicts = [verdict(one, above=bound) for one in found.values()]
+        said = "; ".join(f"{label}: {shown(one, 0)}" for label, one in found.items())
+        return together(verdicts), said
+
+    return decide
+
+
+def between(measure: Measure, low: float, high: float) -> Decide:
+    """The arm's interquartile mean is in a range."""
+    return _in_range(measure, low, high, iqm, digits=0)
+
+
+def proportion(measure: Measure, low: float, high: float) -> Decide:
+    """The arm's share of runs, of which 1 is measured and not 0, is in a range."""
+    return _in_range(measure, low, high, np.mean, digits=2)
+
+
+def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
+    """The first arms reach, or stay under, a share of the last one's interquartile mean."""
+
+    def decide(*arms: ArmResult) -> tuple[Verdict, str]:
+        *ours, reference = arms
+        verdicts, said = [], []
+        for arm in ours:
+            found = estimate(ratio_of_iqms, measure(arm), measure(reference))
+            one = verdict(found, above=bound)
+            if not at_least:
+                swap: dict[Verdict, Verdict] = {"confirmed": "refuted", "refuted": "confirmed"}
+                one = swap.get(one, one)
+            verdicts.append(one)
+            said.append(f"{arm.label}: {shown(found)} of {reference.label}'s")
+        return together(verdicts), "; ".join(said)
+
+    return decide
+
+
+def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
+    def decide(*arms: ArmResult) -> tuple[Verdict, str]:
+        *ours, reference = arms
+        theirs = sign * measure(reference)
+        verdicts, said = [], []
+        for arm in ours:
+            found = estimate(improvement, sign * measure(arm), theirs)
+            verdicts.append(verdict(found, above=0.5))
+            word = "higher" if sign > 0 else "lower"
+            said.append(f"P({of} {word} with {arm.label} than {reference.label}) = {shown(found)}")
+        return together(verdicts), "; ".join(said)
+
+    return decide
+
+
+def _in_range(
+    measure: Measure, low: float, high: float, statistic: Callable[..., Any], *, digits: int
+) -> Decide:
+    def decide(arm: ArmResult) -> tuple[Verdict, str]:
+        found = estimate(statistic, measure(arm))
+        inside = found.low > low and found.high < high
+        outside = found.high < low or found.low > high
+        said = f"{arm.label}: {shown(found, digits)}"
+        return ("confirmed" if inside else "refuted" if outside else "not decided"), said
+
+    return decide

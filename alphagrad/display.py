@@ -105,12 +105,21 @@ def compared_table(studies: Sequence[Mapping[str, Any]]) -> Table:
         "task": [study["task"] for study in studies],
         "finished": [str(finished_trials(study)) for study in studies],
         "best": ["" if study["best"] is None else values_of(study["best"]) for study in studies],
+        "mean ± std": [_spread(study, "mean", "std") for study in studies],
+        "median": [_spread(study, "median") for study in studies],
         "found by trial": [_found(study["by_trial"]) for study in studies],
         "found after": [_found(study["by_time"], unit=" s") for study in studies],
     } | {name: [short(study["params"].get(name)) for study in studies] for name in names}
     for label, cells in rows.items():
-        table.add_row(Text(label), *map(Text, cells))
+        if any(cells):
+            table.add_row(Text(label), *map(Text, cells))
     return table
+
+
+def _spread(study: Mapping[str, Any], *names: str) -> str:
+    """Numbers of the values of a study that searches nothing."""
+    spread = study.get("spread") or {}  # an older server gives none
+    return " ± ".join(short(spread[name]) for name in names if spread.get(name) is not None)
 
 
 def _found(curve: Mapping[str, Any], *, unit: str = "") -> str:

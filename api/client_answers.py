@@ -169,6 +169,15 @@ class CurveData(TypedDict):
     best: list[float]
 
 
+class SpreadData(TypedDict):
+    """The values of complete trials that differ by their seeds alone."""
+
+    count: int
+    mean: float
+    std: float | None
+    median: float
+
+
 class ComparedData(TypedDict):
     """A study beside others."""
 
@@ -181,6 +190,7 @@ class ComparedData(TypedDict):
     params: dict[str, Any]
     by_trial: CurveData
     by_time: CurveData
+    spread: SpreadData | None
 
 
 class LogData(TypedDict):

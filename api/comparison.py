@@ -14,6 +14,7 @@ from alphagrad.api.trial_models import TrialOut
 from alphagrad.tuner.cloning import cloned_spec
 from alphagrad.tuner.comparison import Compared, Curve, compare
 from alphagrad.tuner.spec import NAME_PATTERN
+from alphagrad.tuner.spread import Spread
 from alphagrad.tuner.text import Text
 
 router = APIRouter(tags=["studies"])
@@ -33,6 +34,20 @@ class CurveOut(BaseModel):
         return cls(at=curve.at, best=curve.best)
 
 
+class SpreadOut(BaseModel):
+    """The values of complete trials that differ by their seeds alone."""
+
+    count: int
+    mean: float
+    std: float | None = Field(description="of a sample; null of a single trial")
+    median: float
+
+    @classmethod
+    def of(cls, spread: Spread) -> SpreadOut:
+        """From what was found."""
+        return cls(count=spread.count, mean=spread.mean, std=spread.std, median=spread.median)
+
+
 class ComparedStudy(BaseModel):
     """A study beside others."""
 
@@ -45,6 +60,9 @@ class ComparedStudy(BaseModel):
     params: dict[str, Any] = Field(description="of the best trial")
     by_trial: CurveOut
     by_time: CurveOut
+    spread: SpreadOut | None = Field(
+        description="of the values, where nothing is searched and a trial is complete"
+    )
 
     @classmethod
     def of(cls, compared: Compared) -> ComparedStudy:
@@ -62,6 +80,7 @@ class ComparedStudy(BaseModel):
             params={} if best is None else best.params,
             by_trial=CurveOut.of(compared.by_trial),
             by_time=CurveOut.of(compared.by_time),
+            spread=None if compared.spread is None else SpreadOut.of(compared.spread),
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner.best_trials import best_trials
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow, TrialRow
+from alphagrad.tuner.spread import Spread, spread_of
 from alphagrad.tuner.study_store import StudyStatus, by_name, status_of
 
 
@@ -36,12 +37,14 @@ class Compared:
         best: its best trial; ``None`` with several objectives.
         by_trial: the best value by the trial's number; empty with several objectives.
         by_time: the best value by the time of the trial's end; likewise.
+        spread: of its values, where it trains one setting again and again.
     """
 
     status: StudyStatus
     best: TrialRow | None
     by_trial: Curve
     by_time: Curve
+    spread: Spread | None = None
 
 
 def compare(database: Database, study: str) -> Compared:
@@ -63,6 +66,7 @@ def compare(database: Database, study: str) -> Compared:
             best=best[0] if best else None,
             by_trial=_curve(session, row, TrialRow.number),
             by_time=_curve(session, row, TrialRow.finished_at - begun),
+            spread=spread_of(session, row),
         )
 
 

@@ -38,7 +38,8 @@ export class Parallel {
     this.canvas = el('canvas', { role: 'img' });
     this.words = el('p', { class: 'plot-words' });
     this.clear = el('button', { type: 'button', class: 'button small', hidden: true, on: { click: () => { this.kept.clear(); this.draw(); } } }, 'all trials');
-    this.frame = el('div', { class: 'scroll' }, this.canvas);
+    this.host = host;
+    this.frame = el('div', { class: 'scroll plot-body' }, this.canvas);
     fill(host, this.frame, el('div', { class: 'tools' }, this.words, this.clear));
     new ResizeObserver(() => this.draw()).observe(host);
     recoloured.add(() => this.draw());
@@ -70,9 +71,11 @@ export class Parallel {
   }
 
   draw() {
-    const host = this.frame.clientWidth;
-    if (!host) return;
-    this.width = Math.max(host, this.axes.length * 92);
+    const kept = this.lines.filter((line) => this.#isKept(line));
+    this.#describe(kept.length);
+    const room = this.frame.clientWidth;
+    if (!room) return;
+    this.width = Math.max(room, this.axes.length * 92);
     const ratio = window.devicePixelRatio || 1;
     this.canvas.width = this.width * ratio;
     this.canvas.height = HEIGHT * ratio;
@@ -82,7 +85,6 @@ export class Parallel {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.font = '12px ui-sans-serif, system-ui, sans-serif';
     const y = (/** @type {number} */ v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - v);
-    const kept = this.lines.filter((line) => this.#isKept(line));
     const stroke = (/** @type {Line} */ line) => {
       context.beginPath();
       let drawing = false;
@@ -107,11 +109,16 @@ export class Parallel {
     context.globalAlpha = 1;
     context.lineWidth = 1;
     this.axes.forEach((axis, i) => this.#axis(context, axis, i, y));
+  }
+
+  /** @param {number} kept */
+  #describe(kept) {
     const names = this.axes.map((axis) => axis.name).join(', ');
-    const text = this.lines.length ? `${kept.length} of ${this.lines.length} complete trials over ${names}; drag along an axis to keep some` : 'no complete trial yet';
+    const text = this.lines.length ? `${kept} of ${this.lines.length} complete trials over ${names}; drag along an axis to keep some` : 'no complete trial yet';
     say(this.words, text);
     this.canvas.setAttribute('aria-label', text);
     this.clear.hidden = !this.kept.size;
+    this.host.classList.toggle('empty-plot', !this.lines.length);
   }
 
   /**

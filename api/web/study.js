@@ -14,7 +14,7 @@ import { points } from './plots.js';
 import { progressBar } from './progress.js';
 import { rounds } from './rounds.js';
 import { dimensionsOf, place } from './space.js';
-import { chooser, drawContour, drawHistory, drawImportance, drawPareto, drawSlice, goodScale, history } from './study_plots.js';
+import { chooser, drawContour, drawHistory, drawImportance, drawPareto, drawSlice, goodScale, hideWithoutSearch, history } from './study_plots.js';
 import { Trials } from './trials.js';
 import { TrialsTable } from './trials_table.js';
 import { leave, showVerbs } from './verbs.js';
@@ -106,20 +106,25 @@ async function showExploits() {
 }
 
 let complete = -1;
+/** Of the values, where nothing is searched. @type {any} */
+let spread = null;
 
 async function showTrials() {
   const all = trials.all;
   table?.update(all);
-  await Promise.all([drawHistory(study, all), drawContour(study, all, showTrials), drawSlice(study, all, showTrials), drawPareto(study, all)]);
+  const more = (study.trials.COMPLETE || 0) !== complete;
+  if (more && byId('slice-card').hidden) [{ spread }] = (await read('/v1/compare', { study: name })).studies;
+  await Promise.all([drawHistory(study, all, spread), drawContour(study, all, showTrials), drawSlice(study, all, showTrials), drawPareto(study, all)]);
   showParallel();
   await drawValues(url, all, study);
-  if ((study.trials.COMPLETE || 0) !== complete) {
+  if (more) {
     complete = study.trials.COMPLETE || 0;
     await Promise.all([drawImportance(url, () => { complete = -1; showTrials().catch(toastError); }), showExploits()]);
   }
 }
 
 function prepare() {
+  hideWithoutSearch(study);
   const searched = Object.keys(dimensionsOf(study.spec));
   table = new TrialsTable(name, searched, study.spec.directions?.length || 1);
   const warnings = sessionStorage.getItem('alphagrad-warnings');

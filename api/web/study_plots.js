@@ -61,8 +61,13 @@ function focusRange(/** @type {number[]} */ values, /** @type {boolean} */ high)
   return [from - 0.05 * (to - from), to + 0.05 * (to - from)];
 }
 
-/** @param {any} study @param {TrialOut[]} trials */
-export async function drawHistory(study, trials) {
+/**
+ * @param {any} study
+ * @param {TrialOut[]} trials
+ * @param {{mean: number, std: number | null, median: number} | null} spread Of trials that differ by
+ *   their seeds alone: the median is drawn then, and not the best so far.
+ */
+export async function drawHistory(study, trials, spread) {
   const { objective } = history;
   const several = study.spec.directions;
   const direction = directionOf(study);
@@ -93,13 +98,24 @@ export async function drawHistory(study, trials) {
     marker: { symbol: marker[state][0], color: colour(marker[state][1]), size: 8, line: { width: state === 'PRUNED' ? 1.5 : 0 } },
     text: list.map((t) => hover(t) + (t.error ? `<br>${escapeHtml(t.error)}` : '')), hovertemplate: '%{text}<extra></extra>',
   }));
-  traces.push({ x: best.x, y: best.y, mode: 'lines', type: 'scatter', name: 'best so far', line: { shape: 'hv', color: colour('ink'), width: 1.5 }, hoverinfo: 'skip' });
+  const line = spread ? { x: [0, trials.length - 1], y: [spread.median, spread.median], name: 'median' } : { ...best, name: 'best so far' };
+  traces.push({ ...line, mode: 'lines', type: 'scatter', line: { shape: 'hv', color: colour('ink'), width: 1.5 }, hoverinfo: 'skip' });
   await drawPlot(byId('history'), traces, {
     x: 'trial', xwhole: trials.length, y: several ? `objective ${objective}` : 'value',
     layout: () => ({ showlegend: true }), yrange: range,
   }, trials.length ? `${groups.COMPLETE.length} complete, ${groups.PRUNED.length} pruned, ${groups.FAIL.length} failed`
-    + `${top === null ? '' : `; the best value is ${number(top)}`}` : 'no trial yet');
+    + inWords(spread, top) : 'no trial yet');
 }
+
+/**
+ * @param {{mean: number, std: number | null, median: number} | null} spread
+ * @param {number | null} top
+ */
+function inWords(spread, top) {
+  if (spread) return `; mean ${number(spread.mean)}${spread.std === null ? '' : ` ± ${number(spread.std)}`}, median ${number(spread.median)}`;
+  return top === null ? '' : `; the best value is ${number(top)}`;
+}
+
 /**
  * A select of names, made once.
  * @param {string} host
@@ -125,7 +141,7 @@ export async function drawContour(study, trials, again) {
   const names = Object.keys(space).filter((name) => space[name].type !== 'categorical');
   const logs = names.filter((name) => space[name].log);
   const place = byId('contour');
-  if (names.length < 2) return drawPlot(place, [], { x: '', y: '' }, 'a contour needs two searched numbers');
+  if (byId('contour-card').hidden) return;
   const [firstX, firstY] = [...logs, ...names.filter((n) => !logs.includes(n))];
   const x = chooser('contour-tools', 'x axis', names, firstX, again);
   const y = chooser('contour-tools', 'y axis', names, firstY, again);
@@ -152,7 +168,7 @@ export async function drawContour(study, trials, again) {
 export async function drawSlice(study, trials, again) {
   const space = dimensionsOf(study.spec);
   const names = Object.keys(space);
-  if (!names.length) return drawPlot(byId('slice'), [], { x: '', y: '' }, 'nothing is searched');
+  if (byId('slice-card').hidden) return;
   const name = chooser('slice-tools', 'parameter', names, names[0], again);
   const done = completeOf(trials, name);
   const values = done.map((t) => /** @type {number} */ (valueOf(t)));
@@ -163,6 +179,17 @@ export async function drawSlice(study, trials, again) {
     marker: { color: done.map((t) => t.number), colorscale: [[0, colour('faint')], [1, colour('accent')]], size: 8, opacity: 0.9 },
   }], { x: name, y: 'value', xlog: space[name].log, xspan: choice ? undefined : /** @type {[number, number]} */ ([space[name].low, space[name].high]), yrange: focusRange(values, maximizes(study)) },
   done.length ? `value by ${name}; later trials in stronger colour` : 'no complete trial yet');
+}
+
+/**
+ * Hide what shows the parameters that are searched, where there are none, or not enough. Before
+ * anything is drawn, since a plot keeps the width that it has then.
+ * @param {any} study
+ */
+export function hideWithoutSearch(study) {
+  const dimensions = Object.values(dimensionsOf(study.spec));
+  byId('contour-card').hidden = dimensions.filter(({ type }) => type !== 'categorical').length < 2;
+  for (const card of ['slice-card', 'parallel-card', 'importance-card']) byId(card).hidden = !dimensions.length;
 }
 
 /** @param {any} study @param {TrialOut[]} trials */
@@ -185,6 +212,7 @@ export async function drawPareto(study, trials) {
 
 /** @param {string} url @param {() => void} again */
 export async function drawImportance(url, again) {
+  if (byId('importance-card').hidden) return;
   const evaluator = chooser('importance-tools', 'evaluator', ['ped-anova', 'fanova'], 'ped-anova', again);
   const answer = await read(`${url}/importance`, { evaluator, objective: history.objective });
   const shares = Object.entries(answer.importances).sort((a, b) => a[1] - b[1]);

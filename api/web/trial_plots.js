@@ -6,6 +6,7 @@
 import { ApiError, read } from './api.js';
 import { SERIES } from './colours.js';
 import { byId, el, fill } from './dom.js';
+import { number } from './format.js';
 import { drawPlot } from './plots.js';
 
 const POINTS = 1000;
@@ -28,7 +29,7 @@ export class ValuePlot {
     await drawPlot(this.place, [{
       x: series.steps, y: series.values, mode: 'lines+markers', name: 'value', line: { color: SERIES[0], width: 2 }, marker: { size: 5 },
     }], { x: 'step', y: 'reported value' },
-    series.steps.length ? `${series.steps.length} reports, the last ${series.values.at(-1)}`
+    series.steps.length ? `${series.steps.length} reports, the last ${number(series.values.at(-1))}`
       : trial.state === 'RUNNING' ? 'nothing was reported yet' : 'nothing was reported');
   }
 }
@@ -59,6 +60,6 @@ export class MetricPlot {
     const { metrics } = await read(`${this.url}/metrics`, { names: name, max_steps: POINTS });
     const { steps, values } = metrics[name];
     await drawPlot(this.place, [{ x: steps, y: values, mode: 'lines', name, line: { color: SERIES[2], width: 1.5 } }],
-      { x: 'step', y: name }, steps.length ? `${name}: ${steps.length} values, the last ${values.at(-1)}` : 'no values yet');
+      { x: 'step', y: name }, steps.length ? `${name}: ${steps.length} values, the last ${number(values.at(-1))}` : 'no values yet');
   }
 }

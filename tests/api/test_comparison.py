@@ -62,6 +62,20 @@ def test_the_best_values_grow_side_by_side(api: httpx.Client, state: Database, n
     assert (least["objectives"], least["task"]) == (["minimize"], "digits")
 
 
+def test_seeds_of_one_setting_have_a_spread(api: httpx.Client, state: Database, name: str) -> None:
+    once, empty, searched = (f"{name}-{of}" for of in ("once", "empty", "searched"))
+    for study in (name, once, empty):
+        submit(api, study, params={"epochs": 1, "alpha": 3.0})
+    submit(api, searched)
+    complete(state, name, *((value, 1.0, True) for value in (1.0, 2.0, 6.0)))
+    complete(state, once, (-5.0, 1.0, True))
+    complete(state, searched, (1.0, 1.0, True))
+    answer = api.get("/v1/compare", params={"study": [name, once, empty, searched]}).json()
+    spreads = [study["spread"] for study in answer["studies"]]
+    assert spreads[0] == pytest.approx({"count": 3, "mean": 3.0, "std": 7**0.5, "median": 2.0})
+    assert spreads[1:] == [{"count": 1, "mean": -5.0, "std": None, "median": -5.0}, None, None]
+
+
 def test_studies_without_a_value_have_no_curve(api: httpx.Client, name: str) -> None:
     submit(api, name)
     submit(api, f"{name}-two", directions=["minimize", "maximize"])

@@ -84,6 +84,24 @@ def test_a_study_is_submitted_by_the_form_and_followed(
     watched.expect_clean(service_url)
 
 
+def test_seeds_of_one_setting_are_shown_by_their_spread(
+    tab: Page, service: httpx.Client, service_url: str, wait_for: Wait
+) -> None:
+    spec = {"name": "page-seeds", "task": "digits", "n_trials": 3, "params": {"epochs": 1}}
+    assert service.post("/v1/studies", json=spec).status_code == 202
+    wait_for(lambda: service.get("/v1/studies/page-seeds").json()["state"] == "COMPLETED")
+    (study,) = service.get("/v1/compare", params={"study": "page-seeds"}).json()["studies"]
+    watched = Watched(tab)
+    tab.goto(f"{service_url}/studies/page-seeds")
+    words = tab.locator("#history .plot-words")
+    expect(words).to_contain_text(f"median {study['spread']['median']:.4g}")
+    expect(tab.locator("#history")).to_contain_text("median")
+    expect(tab.locator("#values")).to_be_visible()
+    for card in ("contour", "slice", "parallel", "importance"):  # of what is searched: nothing
+        expect(tab.locator(f"#{card}-card")).to_be_hidden()
+    watched.expect_clean(service_url)
+
+
 def test_no_page_is_wider_than_a_phone(
     browser: Browser, service_url: str, key: str, running: str, failed: str
 ) -> None:

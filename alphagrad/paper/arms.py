@@ -16,6 +16,9 @@ from alphagrad.paper.results import EACH, Result, Results
 
 Array = NDArray[np.float64]
 
+SMALL = 32
+"""Layers of fewer entries follow the others under the scheduler."""
+
 
 class ArmResult:
     """What an arm's reported runs gave.
@@ -91,14 +94,15 @@ def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
 
 
 def layer_sizes(arms: Mapping[str, ArmResult]) -> dict[str, int]:
-    """The entries of each layer, from an arm whose α is k·√d; none where there is no such arm."""
+    """The entries of each layer but the small, from an arm whose α is k·√d; none without such."""
     for arm in arms.values():
         if "k" in arm.params:
             alphas = {layer: arm.series(f"alpha/{layer}")[1] for layer in arm.layers}
-            return {
+            sizes = {
                 layer: round(float((values.mean() / arm.params["k"]) ** 2))
                 for layer, values in alphas.items()
             }
+            return {layer: size for layer, size in sizes.items() if size >= SMALL}
     return {}
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 from alphagrad.paper.arms import ArmResult
+from alphagrad.paper.measures import steepness
 from alphagrad.paper.statistics import Estimate, estimate, iqm
 
 INK, MUTED, OURS, ADAM = "#222222", "#6b7078", "#1f6fb2", "#c4501b"
@@ -116,7 +117,7 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
         save(figure, path)
 
 
-def steepness(arms: Sequence[ArmResult], sizes: Mapping[str, int], path: Path) -> None:
+def steepness_lines(arms: Sequence[ArmResult], sizes: Mapping[str, int], path: Path) -> None:
     """Draws k = α/√d of each layer over the training, the median of an arm's runs.
 
     Args:
@@ -129,8 +130,7 @@ def steepness(arms: Sequence[ArmResult], sizes: Mapping[str, int], path: Path) -
         grid = figure.subplots(1, len(arms), squeeze=False, sharey=True)[0]
         for axes, arm in zip(grid, arms, strict=True):
             for place, (layer, size) in enumerate(sizes.items()):
-                steps, alphas = arm.series(f"alpha/{layer}")
-                k = np.median(alphas, axis=0) / np.sqrt(size)
+                steps, k = steepness(arm, layer, size)
                 axes.plot(steps / 1e3, k, color=PALETTE[place % len(PALETTE)], label=layer, lw=1.6)
             axes.set_yscale("log")
             axes.set_title(name_and_runs(arm), loc="left", fontsize=9)

@@ -56,3 +56,9 @@ def late_metric(name: str, share: float = 0.25) -> Measure:
         return np.asarray(table[:, -max(int(table.shape[1] * share), 1) :].mean(1))
 
     return measure
+
+
+def steepness(arm: ArmResult, layer: str, size: int) -> tuple[Array, Array]:
+    """The steps, and the median over runs of k = α/√d in a layer of `size` entries."""
+    steps, alphas = arm.series(f"alpha/{layer}")
+    return steps, np.median(alphas, axis=0) / np.sqrt(size)

@@ -12,7 +12,7 @@ from alphagrad.paper.arms import ArmResult, arm_results, layer_sizes, missing
 from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
-from alphagrad.paper.measures import fall, over_training
+from alphagrad.paper.measures import fall, over_training, steepness
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import Results
 from alphagrad.paper.statistics import (
@@ -30,12 +30,11 @@ INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("adam-chosen", "saturation", "soft", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling", "dynag")
 STEEPNESS = ("saturation", "soft", "tuned")
-SMALL = 32
-"""Layers of fewer entries follow the others under the scheduler: they are not drawn."""
 WITHOUT_SEARCH, REFERENCE = ("saturation", "soft", "k03", "k1", "adam-chosen"), "tuned"
 ANSWER = """\
 What needs no search for α, beside the search over α and η. The learning rate of each was the best
-of three; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task."""
+of three; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task. The last
+column is of the layers: tanh bends little where k is below 0.3, and all but takes signs above 3."""
 
 PROTOTYPE = """\
 Before these runs there were a few of a prototype, on HalfCheetah. What they suggested, judged by
@@ -74,19 +73,30 @@ def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResul
     for task, arms in tasks.items():
         title, reference = plans[task].title, arms.get(REFERENCE)
         if reference is None:
-            rows.append([title, "the search is not run yet", "", "", "", ""])
+            rows.append([title, "the search is not run yet", *[""] * 5])
             continue
         for arm in (arms[name] for name in WITHOUT_SEARCH if name in arms):
             share = estimate(ratio_of_iqms, arm.values, reference.values)
             better = estimate(improvement, arm.values, reference.values)
             over = estimate(ratio_of_iqms, over_training(arm), over_training(reference))
-            rows.append([title, arm.label, _chosen(arm), *map(shown, (share, better, over))])
-        rows.append([title, reference.label, _chosen(reference), "1", "", "1"])
+            numbers = map(shown, (share, better, over))
+            rows.append([title, arm.label, _chosen(arm), *numbers, _steepness(arm, arms)])
+        ours = _steepness(reference, arms)
+        rows.append([title, reference.label, _chosen(reference), "1", "", "1", ours])
     titles = [
         *("task", "way to α", "chosen", "share of the search's IQM"),
-        *("P(higher than the search's)", "share, over the training"),
+        *("P(higher than the search's)", "share, over the training", "k = α/√d"),
     ]
     return f"{ANSWER}\n\n{table(titles, rows)}"
+
+
+def _steepness(arm: ArmResult, arms: Mapping[str, ArmResult]) -> str:
+    """From the least steep layer to the steepest, each in the median over the training."""
+    if not arm.layers:
+        return ""
+    ks = [np.median(steepness(arm, *layer)[1]) for layer in layer_sizes(arms).items()]
+    ends = dict.fromkeys(f"{k:.2g}" for k in (min(ks), max(ks))) if ks else ()
+    return " to ".join(ends)
 
 
 def _task(
@@ -118,9 +128,9 @@ def _task(
         figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
         parts.append(picture("Saturation of each layer over time", f"{task}_saturation.svg"))
     moved = [arms[name] for name in STEEPNESS if name in arms]
-    sizes = {layer: size for layer, size in layer_sizes(arms).items() if size >= SMALL}
+    sizes = layer_sizes(arms)
     if moved and sizes:
-        figures.steepness(moved, sizes, pictures / f"{task}_steepness.svg")
+        figures.steepness_lines(moved, sizes, pictures / f"{task}_steepness.svg")
         parts.append(picture("Steepness of each layer over time", f"{task}_steepness.svg"))
     return parts
 

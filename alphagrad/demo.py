@@ -24,7 +24,7 @@ from alphagrad.api.client_errors import ApiError
 from alphagrad.api.client_progress import StudyProgress, seconds
 from alphagrad.api.client_study import Study
 from alphagrad.local_service import LocalService
-from alphagrad.tuner.spec import load_toml
+from alphagrad.tuner.spec_reading import load_toml
 
 POLL_SECONDS = 0.5
 SEARCHED = "AlphaGrad, α searched"

@@ -27,7 +27,7 @@ from alphagrad.tuner import (
     study_changes,
     study_store,
 )
-from alphagrad.tuner.spec import check_task
+from alphagrad.tuner.spec_reading import check_task
 from alphagrad.tuner.text import Text
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])

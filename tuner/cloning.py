@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.spec import StudySpec, parse_spec
+from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import get_study
 
 

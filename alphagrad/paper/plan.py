@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from alphagrad.tuner.spec import load_toml
+from alphagrad.tuner.spec_reading import load_toml
 
 REPORT_SEED = 1
 """Seed of the studies that are reported: an arm's n-th run has the seed of every other's n-th."""

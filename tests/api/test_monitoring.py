@@ -24,7 +24,7 @@ from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.service_models import WorkerRow
 from alphagrad.tuner.service_stats import FinishedTrials, service_stats
-from alphagrad.tuner.spec import parse_spec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
 from alphagrad.tuner.workers import forget, see
 from tests.conftest import need

@@ -12,7 +12,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.spec import parse_spec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
 from tests.chaos.conftest import Record, Scale
 from tests.chaos.crowd import Crowd

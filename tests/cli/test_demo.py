@@ -8,7 +8,7 @@ import pytest
 
 from alphagrad import demo
 from alphagrad.tuner import parse_spec
-from alphagrad.tuner.spec import load_toml
+from alphagrad.tuner.spec_reading import load_toml
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from alphagrad.studies import tasks
 from alphagrad.tuner.registry import Task
 from alphagrad.tuner.space import FloatDimension, dimensions
-from alphagrad.tuner.spec import StudySpec, load_toml, parse_spec
+from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.spec_reading import load_toml, parse_spec
 
 STUDY_FILES = sorted(
     str(path) for path in files("alphagrad.studies").iterdir() if path.name.endswith(".toml")

@@ -19,7 +19,8 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
-from alphagrad.tuner.spec import StudySpec, parse_spec
+from alphagrad.tuner.spec import StudySpec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
 from tests.tuner.working import Working
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from alphagrad.tuner.errors import ConflictError, SpecError
-from alphagrad.tuner.spec import parse_spec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_changes import (
     cancel_study,
     enqueue_trial,

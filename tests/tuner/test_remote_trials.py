@@ -25,7 +25,7 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.remote_asks import Asked
 from alphagrad.tuner.remote_reports import Said
 from alphagrad.tuner.remote_trials import RemoteTrials
-from alphagrad.tuner.spec import parse_spec
+from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_changes import cancel_study
 from alphagrad.tuner.study_store import create_study, get_study, get_trial
 

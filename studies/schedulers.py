@@ -1,0 +1,106 @@
+"""From parameters to what moves α while a task trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler import (
+    AlphaScheduler,
+    Band,
+    BandSchedule,
+    ChainedAlpha,
+    ConstantAlpha,
+    CosineAlpha,
+    DynAGAlpha,
+    ExponentialAlpha,
+    LambdaAlpha,
+    LinearAlpha,
+    MixScheduler,
+    PlateauAlpha,
+    PointCurve,
+    SaturationScheduler,
+    SequentialAlpha,
+    SqrtDAlpha,
+)
+from alphagrad.studies.alpha_params import AlphaParams
+from alphagrad.studies.params import OptimizerParams
+
+
+def build_schedulers(params: OptimizerParams, optimizer: AlphaGrad) -> list[AlphaScheduler]:
+    """Makes what moves α, and λ, by a task's parameters: nothing where α stays as it starts."""
+    rule, arguments = params.alpha_rule, params.scheduler_arguments()
+    schedulers: list[AlphaScheduler] = []
+    if rule == "constant" or rule == "sqrt_d":
+        # AlphaGrad starts with α everywhere, or k·√d. What differs is set once, not at each step,
+        # so that a turn of the knob lasts.
+        if rule == "constant" and arguments and params.alpha is not None:
+            ConstantAlpha(optimizer, alpha=params.alpha, **arguments)
+        elif rule == "sqrt_d" and arguments:
+            k = None if "saturation" in arguments else params.k
+            SqrtDAlpha(optimizer, k=k, **arguments)
+    elif params.alpha_parts is None:
+        schedulers.append(_follow(params, optimizer))
+    elif rule == "chained":
+        parts = [_follow(part, optimizer) for part in params.alpha_parts]
+        schedulers.append(ChainedAlpha(parts))
+    else:
+        factories = [partial(_follow, part) for part in params.alpha_parts]
+        milestones = params.alpha_milestones or ()
+        schedulers.append(SequentialAlpha(optimizer, schedulers=factories, milestones=milestones))
+    if params.mix_end is not None:
+        schedulers.append(
+            MixScheduler(
+                optimizer,
+                start=params.mix,
+                end=params.mix_end,
+                total_steps=params.mix_total_steps or 1000,
+                curve=params.mix_curve or "linear",
+                layers=params.mix_layers or "*",
+            )
+        )
+    return schedulers
+
+
+def _follow(params: AlphaParams, optimizer: AlphaGrad) -> AlphaScheduler:
+    """Makes the scheduler of one rule."""
+    return SCHEDULERS[params.alpha_rule](optimizer, **params.scheduler_arguments())
+
+
+def _saturation(
+    optimizer: AlphaGrad,
+    *,
+    band_low: float = 0.05,
+    band_high: float = 0.25,
+    band_end_low: float | None = None,
+    band_end_high: float | None = None,
+    band_steps: int | None = None,
+    **options: Any,
+) -> SaturationScheduler:
+    band = Band(band_low, band_high)
+    if not (band_end_low and band_end_high and band_steps):
+        return SaturationScheduler(optimizer, band, **options)
+    target = BandSchedule(band, Band(band_end_low, band_end_high), total_steps=band_steps)
+    return SaturationScheduler(optimizer, target, **options)
+
+
+def _through(
+    optimizer: AlphaGrad, *, points: tuple[tuple[int, float], ...], **options: Any
+) -> LambdaAlpha:
+    return LambdaAlpha(optimizer, alpha_lambda=PointCurve(points), **options)
+
+
+# By alpha_rule.
+SCHEDULERS: dict[str, Callable[..., AlphaScheduler]] = {
+    "constant": ConstantAlpha,
+    "sqrt_d": SqrtDAlpha,
+    "saturation": _saturation,
+    "linear": LinearAlpha,
+    "cosine": CosineAlpha,
+    "exponential": ExponentialAlpha,
+    "lambda": _through,
+    "plateau": PlateauAlpha,
+    "dynag": DynAGAlpha,
+}

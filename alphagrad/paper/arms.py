@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from alphagrad.paper.choice import is_done
 from alphagrad.paper.plan import Arm, Job, Plan
 from alphagrad.paper.results import EACH, Result, Results
 
@@ -89,7 +90,7 @@ class ArmResult:
 def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
     """The arms that have been reported, in the plan's order."""
     for job in plan.jobs():
-        if job.role == "report" and job.name in results:
+        if job.role == "report" and is_done(job, results):
             yield ArmResult(job, plan.arms[job.arm], results)
 
 
@@ -108,4 +109,4 @@ def layer_sizes(arms: Mapping[str, ArmResult]) -> dict[str, int]:
 
 def missing(plan: Plan, results: Results) -> list[Job]:
     """The studies that have not been run to their end."""
-    return [job for job in plan.jobs() if job.name not in results]
+    return [job for job in plan.jobs() if not is_done(job, results)]

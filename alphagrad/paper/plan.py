@@ -1,7 +1,7 @@
 """A plan: the arms of one task's experiments, and the studies that each arm takes.
 
 An arm is a way to train that is reported on the plan's seeds. Where it leaves something open, it is
-chosen first, on other seeds: one of three learning rates by a study for each, or any parameters by
+chosen first, on other seeds: one of a few learning rates by a study for each, or any parameters by
 a search. The files are `studies/paper/*.toml`.
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from alphagrad.paper import figures
 from alphagrad.paper.arms import ArmResult, arm_results, layer_sizes, missing
+from alphagrad.paper.choice import mean
 from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
@@ -33,9 +34,9 @@ STEEPNESS = ("saturation", "soft", "tuned")
 WITHOUT_SEARCH, REFERENCE = ("saturation", "soft", "k03", "k1", "adam-chosen"), "tuned"
 ANSWER = """\
 What needs no search for α, beside the search over α and η. The learning rate of each was the best
-of three; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task. The last
+of a few; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task. The last
 column is of the layers: tanh bends little where k is below 0.3, and all but takes signs above 3."""
-
+CHOSEN = "How the learning rates were chosen, on seeds that are not reported:"
 PROTOTYPE = """\
 Before these runs there were a few of a prototype, on HalfCheetah. What they suggested, judged by
 the runs of this page."""
@@ -109,8 +110,8 @@ def _task(
     parts = []
     left = missing(plan, results)
     if left:
-        names = ", ".join(f"`{job.name}`" for job in left)
-        parts.append(f"Not run to the end yet, {len(left)} studies: {names}.")
+        labels = dict.fromkeys(plan.arms[job.arm].label for job in left)
+        parts.append(f"Not run to the end yet, {len(left)} studies of: {'; '.join(labels)}.")
     if not arms:
         return parts
     of_paper = [arm for arm in arms.values() if arm.arm.group == "paper"]
@@ -123,6 +124,7 @@ def _task(
     parts.append(picture("Learning curves with bootstrap bands", f"{task}_curves.svg"))
     parts.append(picture("Each run's value, and each arm's interval", f"{task}_scores.svg"))
     parts.append(_scores(arms))
+    parts += [CHOSEN, _choices(plan, results)]
     mapped = [arms[name] for name in MAPS if name in arms and arms[name].layers]
     if mapped:
         figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
@@ -133,6 +135,19 @@ def _task(
         figures.steepness_lines(moved, sizes, pictures / f"{task}_steepness.svg")
         parts.append(picture("Steepness of each layer over time", f"{task}_steepness.svg"))
     return parts
+
+
+def _choices(plan: Plan, results: Results) -> str:
+    """The means by which each learning rate was chosen, so far."""
+    rows = []
+    for job in plan.jobs():
+        tried = [results[name] for name in job.after if name in results]
+        if len(job.after) > 1 and tried:
+            best = max(tried, key=mean)
+            rates = [f"{one.spec['params']['learning_rate']:.2g}: {mean(one):.0f}" for one in tried]
+            rates[tried.index(best)] = f"**{rates[tried.index(best)]}**"
+            rows.append([plan.arms[job.arm].label, ", ".join(rates)])
+    return table(["arm", "η: mean of its runs"], rows)
 
 
 def _scores(arms: Mapping[str, ArmResult]) -> str:

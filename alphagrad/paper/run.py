@@ -6,7 +6,6 @@ database. A run that is stopped, or a machine that goes away, goes on with the n
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from alphagrad.api.client import Client
 from alphagrad.api.client_answers import StudyData
 from alphagrad.api.client_progress import finished_trials
 from alphagrad.api.client_study import Study
+from alphagrad.paper.choice import choice, is_chosen, is_done
 from alphagrad.paper.plan import STUDIES, Job, Plan
 from alphagrad.paper.results import Results, curves_of, result_of
 
@@ -79,20 +79,8 @@ def due(plans: Sequence[Plan], results: Results) -> Iterator[tuple[Plan, Job]]:
     """The studies without a result whose parameters are known, in the order of the plans."""
     for plan in plans:
         for job in plan.jobs():
-            if job.name not in results and all(name in results for name in job.after):
+            if not is_done(job, results) and is_chosen(job, results):
                 yield plan, job
-
-
-def choice(job: Job, results: Results) -> Mapping[str, Any]:
-    """The parameters that the studies before it choose: those of the highest mean, or best run."""
-    found = [results[name] for name in job.after]
-    if not found:
-        return {}
-    if len(found) == 1:
-        return found[0].best.params
-    means = [statistics.fmean(one.values) if len(one.values) else -float("inf") for one in found]
-    best = found[means.index(max(means))]
-    return {"learning_rate": best.spec["params"]["learning_rate"]}
 
 
 def _under_way(
@@ -121,7 +109,7 @@ def _check(study: Study, spec: Mapping[str, Any]) -> None:
 
 def _standing(plans: Sequence[Plan], results: Results, running: list[Study]) -> Standing:
     jobs = [job for plan in plans for job in plan.jobs()]
-    done = [job for job in jobs if job.name in results]
+    done = [job for job in jobs if is_done(job, results)]
     runs = sum(job.n_trials for job in done)
     runs += sum(finished_trials(study.data) for study in running)
     return Standing(

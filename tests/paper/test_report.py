@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from alphagrad.paper.arms import arm_results
+from alphagrad.paper.choice import choice
 from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
 from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
 from alphagrad.paper.report import write_report
@@ -57,10 +56,8 @@ def test_every_figure_is_what_the_results_give_and_is_shown(remade: Path) -> Non
 def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int = 0) -> None:
     """Write a result whose runs end near a level, and curves of all series."""
     generator = np.random.default_rng([len(job.name), *job.name.encode()])
-    arm = plan.arms[job.arm]
-    searched: Mapping[str, Any] = {"alpha": 30.0, "learning_rate": 1e-4} if job.after else {}
-    chosen = searched if arm.search else {"learning_rate": 1e-4, **job.params}
-    params = plan.spec(job, chosen)
+    params = plan.spec(job, choice(job, results))
+    searched = {"alpha": 30.0, "learning_rate": 1e-4} if job.role == "search" else {}
     values = level + generator.normal(0, 2, job.n_trials)
     runs = [
         Run(
@@ -68,7 +65,7 @@ def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int
             seed=number,
             state="FAIL" if number < failed else "COMPLETE",
             value=None if number < failed else float(value),
-            params={},
+            params=searched,
             attempts=1,
             seconds=60.0,
         )

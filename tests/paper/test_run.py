@@ -10,9 +10,10 @@ import pytest
 
 from alphagrad.client import Client
 from alphagrad.local_service import LocalService
+from alphagrad.paper.choice import choice, is_done
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import EACH, Results
-from alphagrad.paper.run import PlanError, Standing, choice, due, run
+from alphagrad.paper.run import PlanError, Standing, due, run
 
 PLAN = Plan.model_validate(
     {
@@ -192,3 +193,26 @@ def test_a_learning_rate_whose_runs_all_failed_is_not_chosen(
                 one |= {"value": None, "state": "FAIL"}
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     assert choice(job, changed) == {"learning_rate": 1e-3}
+
+
+def test_an_arm_is_due_again_when_an_added_learning_rate_is_better(
+    tmp_path: Path, results: Results
+) -> None:
+    arm = PLAN.arms["saturation"]
+    rates = (*(arm.learning_rates or ()), 1e-2)
+    arms = PLAN.arms | {"saturation": arm.model_copy(update={"learning_rates": rates})}
+    plan = PLAN.model_copy(update={"arms": arms})
+    (job,) = [job for job in plan.jobs() if job.name == "paper-dqn-saturation"]
+    found = Results(tmp_path)
+    for name in (*JOBS[job.name].after, job.name):
+        (tmp_path / f"{name}.json").write_bytes((results.folder / f"{name}.json").read_bytes())
+    assert is_done(job, found)  # nothing says yet that it is not the best
+
+    document = json.loads((results.folder / f"{job.after[0]}.json").read_text())
+    document["spec"]["params"]["learning_rate"] = 1e-2
+    for value, again in ((-1.0, False), (1e6, True)):
+        for one in document["runs"]:
+            one["value"] = value
+        (tmp_path / "paper-dqn-saturation-at-0.01.json").write_text(json.dumps(document))
+        assert is_done(job, found) is not again
+        assert (job.name in [one.name for _, one in due([plan], found)]) is again

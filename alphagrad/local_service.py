@@ -109,18 +109,26 @@ class LocalService:
         Raises:
             ServiceError: none runs there, or it does not stop.
         """
-        if self.url is None:
+        if self._process is not None and self._process.poll() is None:
+            pid = self._process.pid
+        elif self.url is not None:
+            pid = json.loads((self.home / "serve.json").read_text(encoding="utf-8"))["pid"]
+        else:
             raise ServiceError(f"no service runs in {self.home}")
-        pid = json.loads((self.home / "serve.json").read_text(encoding="utf-8"))["pid"]
         os.kill(pid, signal.SIGTERM)
         give_up_at = time.monotonic() + STOP_SECONDS
-        while (self.home / "serve.json").exists():
+        while self._runs(pid):
             if time.monotonic() > give_up_at:
                 raise ServiceError(f"process {pid} did not stop in {STOP_SECONDS:.0f} s")
             time.sleep(LOOK_SECONDS)
+        self._process = None
+
+    def _runs(self, pid: int) -> bool:
+        """Whether the service has not ended yet; the file of one that is not our child tells."""
         if self._process is not None:
-            self._process.wait()
-            self._process = None
+            return self._process.poll() is None
+        state = self.home / "serve.json"
+        return state.exists() and json.loads(state.read_text(encoding="utf-8"))["pid"] == pid
 
 
 def _port() -> str:

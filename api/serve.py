@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import signal
 import socket
 import threading
@@ -13,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from alphagrad.api.announcement import Announcement
 from alphagrad.api.app import create_app
 from alphagrad.api.keys import ensure_key, has_key
 from alphagrad.api.server import Server
@@ -76,16 +75,15 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         )
     )
     worker = WorkerProcess(settings) if with_worker else None
-    state = settings.home / "serve.json"
-    written = state.with_suffix(".tmp")
-    written.write_text(json.dumps({"pid": os.getpid(), "url": url}), encoding="utf-8")
-    written.replace(state)  # a reader finds it whole or not at all
+    announcement = Announcement(settings.home, url)
+    announcement.write()
     # uvicorn raises the signal that stopped it once more when it is done; by default that would
     # end the process before the worker is stopped.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     stopped = threading.Event()
-    watcher = threading.Thread(target=_watch_home, args=(settings.home, server, stopped))
+    watched = (settings.home, server, announcement, stopped)
+    watcher = threading.Thread(target=_watch_home, args=watched)
     watcher.start()
     try:
         if worker is not None:
@@ -97,7 +95,7 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         watcher.join()
         if worker is not None:
             worker.stop()
-        state.unlink(missing_ok=True)
+        announcement.remove()
 
 
 def proxy_options(settings: ApiSettings) -> dict[str, Any]:
@@ -135,10 +133,13 @@ def _listen(settings: ApiSettings) -> socket.socket:
     return listener
 
 
-def _watch_home(home: Path, server: uvicorn.Server, stopped: threading.Event) -> None:
+def _watch_home(
+    home: Path, server: uvicorn.Server, announcement: Announcement, stopped: threading.Event
+) -> None:
     while not stopped.wait(HOME_CHECK_SECONDS):
         if not home.is_dir():
             # Without its database and logs the service could only pretend to work.
             logger.error("the folder %s is gone; the service stops", home)
             server.should_exit = True
             return
+        announcement.keep()

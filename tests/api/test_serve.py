@@ -55,6 +55,25 @@ def test_the_first_start_prints_a_key_that_works_and_is_nowhere_on_the_disk(
     assert again.returncode == 0
 
 
+def test_a_second_server_in_the_folder_is_announced_while_it_runs(
+    tmp_path: Path, start_service: Start, wait_for: Wait
+) -> None:
+    home = tmp_path / "home"
+    announced = home / "serve.json"
+    first, url = start_service(home, "--no-worker")
+    alone = announced.read_text()
+    second = subprocess.Popen(
+        [sys.executable, "-m", "alphagrad", "serve", "--no-worker", "--port", "0", "--home", home]
+    )
+    wait_for(lambda: str(second.pid) in announced.read_text())
+    second.terminate()
+    assert second.wait(timeout=30) == 0
+    wait_for(lambda: announced.exists() and announced.read_text() == alone)
+    assert httpx.get(f"{url}/healthz").status_code == 200
+    end(first)
+    assert not announced.exists()
+
+
 def test_with_a_configured_key_any_address_is_served_and_a_kill_takes_the_worker_along(
     tmp_path: Path, start_service: Start, wait_for: Wait, key: str
 ) -> None:

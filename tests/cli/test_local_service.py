@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from alphagrad.local_service import LocalService, ServiceError
@@ -33,3 +34,13 @@ def test_the_key_is_kept_for_the_next_time_and_for_its_owner_alone(tmp_path: Pat
     assert LocalService(tmp_path).key == key
     assert len(key) > 20
     assert (tmp_path / "demo-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_service_that_was_started_is_stopped_whatever_the_folder_says(tmp_path: Path) -> None:
+    service = LocalService(tmp_path)
+    url = service.start()
+    (tmp_path / "serve.json").unlink()
+    service.stop()
+    assert not service.started
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/healthz")

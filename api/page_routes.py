@@ -76,6 +76,12 @@ def compare_page(request: Request) -> Response:
     return _page(request, "compare.html")
 
 
+@router.get("/compare/studies")
+def compare_studies_page(request: Request) -> Response:
+    """Studies side by side."""
+    return _page(request, "compare_studies.html")
+
+
 @router.get("/submit")
 def submit_page(request: Request) -> Response:
     """A form for a new study."""

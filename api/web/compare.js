@@ -11,6 +11,7 @@ import { SIGNS, between, duration, number, plain } from './format.js';
 import { Instrument } from './instrument.js';
 import { follow } from './live.js';
 import { drawPlot } from './plots.js';
+import { paramRows, sideBySide } from './side_by_side.js';
 import { Trace } from './trace.js';
 import { chooser } from './study_plots.js';
 
@@ -87,19 +88,12 @@ function showTable() {
     ['took', (one) => duration(between(one.trial.started_at, one.trial.finished_at))],
     ['steps', (one) => (one.trace.last === null ? '–' : one.trace.last.toLocaleString('en'))],
   ]);
-  const names = [...new Set(compared.flatMap((one) => Object.keys(one.trial.params)))];
-  for (const name of names) {
-    const texts = compared.map((one) => plain(one.trial.params[name] ?? null));
-    if (!differing.checked || compared.length < 2 || new Set(texts).size > 1) rows.push([name, (one) => (one.trial.params[name] === undefined ? '–' : plain(one.trial.params[name]))]);
-  }
-  fill(byId('table'), el('table', { class: 'rows' },
-    el('thead', {}, el('tr', {}, el('td', {}), ...compared.map((one, i) => {
-      const swatch = el('i', { class: 'swatch' });
-      swatch.style.background = SERIES[i];
-      return el('th', { scope: 'col' }, swatch, el('a', { href: path`/studies/${one.study}/trials/${one.number}` }, nameOf(one)),
-        el('button', { type: 'button', class: 'icon', 'aria-label': `Remove ${nameOf(one)}`, on: { click: () => remove(one) } }, '×'));
-    }))),
-    el('tbody', {}, ...rows.map(([name, of]) => el('tr', {}, el('th', { scope: 'row' }, name), ...compared.map((one) => el('td', {}, of(one))))))));
+  sideBySide(byId('table'), compared.map((one) => ({
+    name: nameOf(one), href: path`/studies/${one.study}/trials/${one.number}`, remove: () => remove(one),
+  })), [
+    ...rows.map(([label, of]) => /** @type {[string, import('./dom.js').Child[]]} */ ([label, compared.map(of)])),
+    ...paramRows(compared.map((one) => one.trial.params), differing.checked, plain),
+  ]);
 }
 
 async function showPlots() {

@@ -39,6 +39,7 @@ export function showVerbs(study, changed) {
     open && study.state !== 'STOPPING' && verb('Edit', () => edit(study, url, changed)),
     open && study.state !== 'STOPPING' && verb('Enqueue', () => enqueue(study, url, changed)),
     el('a', { class: 'button', href: `/submit?like=${encodeURIComponent(study.name)}` }, 'Clone'),
+    el('a', { class: 'button', href: `/compare/studies?study=${encodeURIComponent(study.name)}` }, 'Compare'),
     verb('Export', () => exports(study, url)),
     !open && verb('Delete', async () => {
       if (!await sure('Delete the study?', 'Its trials, traces, metrics, checkpoints and logs are deleted for good.', 'Delete')) return;

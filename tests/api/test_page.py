@@ -99,6 +99,25 @@ def test_seeds_of_one_setting_are_shown_by_their_spread(
     expect(tab.locator("#values")).to_be_visible()
     for card in ("contour", "slice", "parallel", "importance"):  # of what is searched: nothing
         expect(tab.locator(f"#{card}-card")).to_be_hidden()
+
+    # Beside another study, which the page adds.
+    other = spec | {"name": "page-seeds-slow", "params": {"epochs": 1, "learning_rate": 1e-6}}
+    assert service.post("/v1/studies", json=other).status_code == 202
+    tab.get_by_role("link", name="Compare", exact=True).last.click()
+    tab.wait_for_url(f"{service_url}/compare/studies?study=page-seeds")
+    expect(tab.locator("#table")).to_contain_text(f"median{study['spread']['median']:.4g}")
+    tab.get_by_label("Study").select_option("page-seeds-slow")
+    tab.get_by_role("button", name="Add", exact=True).click()
+    expect(tab.locator("#table")).to_contain_text("1e-6")
+    # It ends while one looks.
+    expect(tab.locator("#values .plot-words")).to_contain_text(
+        "page-seeds: 3 complete trials; page-seeds-slow: 3 complete trials", timeout=30_000
+    )
+    tab.get_by_label("x axis").select_option("by time")
+    expect(tab.locator("#best .plot-words")).to_contain_text("page-seeds-slow: ")
+    tab.get_by_role("button", name="Remove page-seeds", exact=True).click()
+    tab.wait_for_url(f"{service_url}/compare/studies?study=page-seeds-slow")
+    expect(tab.locator("#table thead a")).to_have_text(["page-seeds-slow"])
     watched.expect_clean(service_url)
 
 
@@ -111,7 +130,9 @@ def test_no_page_is_wider_than_a_phone(
     log_in(page, service_url, key)
     expect(page.locator(".study").first).to_be_visible()
     compare = "/compare?trial=page-live/0&trial=page-markup/0"
-    for path in ("/", "/studies/page-live", running, compare, "/submit", "/studies/nothing"):
+    studies = "/compare/studies?study=page-live&study=page-markup"
+    pages = ("/", "/studies/page-live", running, compare, studies, "/submit", "/studies/nothing")
+    for path in pages:
         page.goto(f"{service_url}{path}")
         expect(page.locator("h1")).to_be_visible()
         until(page, "!document.querySelector('.skeleton')")

@@ -10,7 +10,10 @@ import pytest
 pytestmark = pytest.mark.parametrize("state_url", ["sqlite"], indirect=True)
 
 WEB = Path(__file__).parents[2] / "api" / "web"
-PAGES = ("/", "/compare", "/submit", "/studies/nothing", "/studies/nothing/trials/0")
+PAGES = (
+    *("/", "/compare", "/compare/studies", "/submit"),
+    *("/studies/nothing", "/studies/nothing/trials/0"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from alphagrad.paper.choice import is_done
+from alphagrad.paper.choice import is_done, stands
 from alphagrad.paper.plan import Arm, Job, Plan
 from alphagrad.paper.results import EACH, Result, Results
 
@@ -90,7 +90,7 @@ class ArmResult:
 def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
     """The arms that have been reported, in the plan's order."""
     for job in plan.jobs():
-        if job.role == "report" and is_done(job, results):
+        if job.role == "report" and stands(job, results):
             yield ArmResult(job, plan.arms[job.arm], results)
 
 

@@ -26,8 +26,8 @@ def choice(job: Job, results: Results) -> Mapping[str, Any]:
     return {"learning_rate": best.spec["params"]["learning_rate"]}
 
 
-def is_done(job: Job, results: Results) -> bool:
-    """Whether it has a result, with the parameters that are chosen now.
+def stands(job: Job, results: Results) -> bool:
+    """Whether it has a result with the parameters that are chosen now.
 
     A learning rate that is added to a plan may turn out to be a better one: then the arm has to be
     run again. Until that is known its result stands.
@@ -38,6 +38,11 @@ def is_done(job: Job, results: Results) -> bool:
         return True
     params = results[job.name].spec["params"]
     return all(params.get(name) == value for name, value in choice(job, results).items())
+
+
+def is_done(job: Job, results: Results) -> bool:
+    """Whether its result stands, and has all the runs that the plan asks for now."""
+    return stands(job, results) and len(results[job.name].runs) >= job.n_trials
 
 
 def mean(result: Result) -> float:

@@ -216,3 +216,10 @@ def test_an_arm_is_due_again_when_an_added_learning_rate_is_better(
         (tmp_path / "paper-dqn-saturation-at-0.01.json").write_text(json.dumps(document))
         assert is_done(job, found) is not again
         assert (job.name in [one.name for _, one in due([plan], found)]) is again
+
+
+def test_an_arm_is_due_again_when_it_is_to_have_more_seeds(results: Results) -> None:
+    plan = PLAN.model_copy(update={"seeds": 3})
+    assert {job.name for _, job in due([plan], results)} == {
+        job.name for job in plan.jobs() if job.role == "report"
+    }

@@ -130,8 +130,10 @@ def steepness_lines(arms: Sequence[ArmResult], sizes: Mapping[str, int], path: P
         grid = figure.subplots(1, len(arms), squeeze=False, sharey=True)[0]
         for axes, arm in zip(grid, arms, strict=True):
             for place, (layer, size) in enumerate(sizes.items()):
+                again, nth = divmod(place, len(PALETTE))
+                look = {"color": PALETTE[nth], "ls": "--" if again else "-", "lw": 1.6}
                 steps, k = steepness(arm, layer, size)
-                axes.plot(steps / 1e3, k, color=PALETTE[place % len(PALETTE)], label=layer, lw=1.6)
+                axes.plot(steps / 1e3, k, label=layer, **look)
             axes.set_yscale("log")
             axes.set_title(name_and_runs(arm), loc="left", fontsize=9)
             axes.set_xlabel("thousand steps")

@@ -149,6 +149,13 @@ OF_PAPER = (
         share(value, 0.95, at_least=True),
     ),
     Claim(
+        "dqn",
+        "2.1",
+        "The same on CartPole, over the training",
+        ("k1", "k2", "k3", "k03"),
+        share(over_training, 0.95, at_least=True),
+    ),
+    Claim(
         "ppo",
         "7.3",
         "Saturation should be low early and high late: that ends higher than the reverse",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -57,13 +58,10 @@ class LocalService:
     @property
     def url(self) -> str | None:
         """Where it answers, if it does."""
-        state = self.home / "serve.json"
-        if not state.exists():
-            return None
+        url: str | None = self._announced().get("url")
         try:
-            url: str = json.loads(state.read_text(encoding="utf-8"))["url"]
-            return url if httpx.get(f"{url}/healthz", timeout=5).is_success else None
-        except (httpx.TransportError, ValueError, KeyError):
+            return url if url and httpx.get(f"{url}/healthz", timeout=5).is_success else None
+        except httpx.TransportError:
             return None
 
     def start(self) -> str:
@@ -112,7 +110,7 @@ class LocalService:
         if self._process is not None and self._process.poll() is None:
             pid = self._process.pid
         elif self.url is not None:
-            pid = json.loads((self.home / "serve.json").read_text(encoding="utf-8"))["pid"]
+            pid = self._announced()["pid"]
         else:
             raise ServiceError(f"no service runs in {self.home}")
         os.kill(pid, signal.SIGTERM)
@@ -127,8 +125,17 @@ class LocalService:
         """Whether the service has not ended yet; the file of one that is not our child tells."""
         if self._process is not None:
             return self._process.poll() is None
-        state = self.home / "serve.json"
-        return state.exists() and json.loads(state.read_text(encoding="utf-8"))["pid"] == pid
+        return self._announced().get("pid") == pid
+
+    def _announced(self) -> dict[str, Any]:
+        """What the folder says of the server in it: its pid and URL, or nothing."""
+        try:
+            said: dict[str, Any] = json.loads(
+                (self.home / "serve.json").read_text(encoding="utf-8")
+            )
+        except (FileNotFoundError, ValueError):
+            return {}
+        return said
 
 
 def _port() -> str:

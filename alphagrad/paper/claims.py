@@ -186,15 +186,13 @@ OF_PAPER = (
 )
 """What the paper says."""
 
-_QUARTER = (0.15, 0.35)
-
 OF_PROTOTYPE = (
     Claim(
         "ppo",
         "HalfCheetah",
         "One seed in four escapes to 2,800 under Adam (0.15 to 0.35 of them)",
         ("adam",),
-        proportion(escaped, *_QUARTER),
+        proportion(escaped, 0.15, 0.35),
     ),
     Claim("ppo", "HalfCheetah", "k = 0.3 beats Adam", ("k03", "adam"), higher(value, "value")),
     Claim("ppo", "HalfCheetah", "k = 0.3 beats k = 1", ("k03", "k1"), higher(value, "value")),

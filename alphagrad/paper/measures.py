@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from alphagrad.paper.arms import ArmResult
+from alphagrad.paper.arms import ArmResult, Array
 from alphagrad.paper.statistics import drawdown
 
-Array = NDArray[np.float64]
 Measure = Callable[[ArmResult], Array]
 
 ESCAPED = 2_800.0

@@ -76,14 +76,15 @@ def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResul
         if reference is None:
             rows.append([title, "the search is not run yet", *[""] * 5])
             continue
+        sizes = layer_sizes(arms)
         for arm in (arms[name] for name in WITHOUT_SEARCH if name in arms):
             share = estimate(ratio_of_iqms, arm.values, reference.values)
             better = estimate(improvement, arm.values, reference.values)
             over = estimate(ratio_of_iqms, over_training(arm), over_training(reference))
             numbers = map(shown, (share, better, over))
-            rows.append([title, arm.label, _chosen(arm), *numbers, _steepness(arm, arms)])
-        ours = _steepness(reference, arms)
-        rows.append([title, reference.label, _chosen(reference), "1", "", "1", ours])
+            rows.append([title, arm.label, _chosen(arm), *numbers, _steepness(arm, sizes)])
+        k = _steepness(reference, sizes)
+        rows.append([title, reference.label, _chosen(reference), "1", "", "1", k])
     titles = [
         *("task", "way to α", "chosen", "share of the search's IQM"),
         *("P(higher than the search's)", "share, over the training", "k = α/√d"),
@@ -91,11 +92,11 @@ def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResul
     return f"{ANSWER}\n\n{table(titles, rows)}"
 
 
-def _steepness(arm: ArmResult, arms: Mapping[str, ArmResult]) -> str:
+def _steepness(arm: ArmResult, sizes: Mapping[str, int]) -> str:
     """From the least steep layer to the steepest, each in the median over the training."""
     if not arm.layers:
         return ""
-    ks = [np.median(steepness(arm, *layer)[1]) for layer in layer_sizes(arms).items()]
+    ks = [np.median(steepness(arm, *layer)[1]) for layer in sizes.items()]
     ends = dict.fromkeys(f"{k:.2g}" for k in (min(ks), max(ks))) if ks else ()
     return " to ".join(ends)
 

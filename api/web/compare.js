@@ -7,11 +7,11 @@ import { ApiError, read, readAll } from './api.js';
 import { badge, recoloured, toast, toastError } from './chrome.js';
 import { SERIES } from './colours.js';
 import { byId, el, fill, gathered, path } from './dom.js';
-import { SIGNS, between, duration, number, plain } from './format.js';
+import { SIGNS, between, duration, number } from './format.js';
 import { Instrument } from './instrument.js';
 import { follow } from './live.js';
 import { drawPlot } from './plots.js';
-import { paramRows, sideBySide } from './side_by_side.js';
+import { sideBySide } from './side_by_side.js';
 import { Trace } from './trace.js';
 import { chooser } from './study_plots.js';
 
@@ -82,18 +82,17 @@ function show() {
 }
 
 function showTable() {
-  const rows = /** @type {[string, (one: Compared) => import('./dom.js').Child][]} */ ([
-    ['state', (one) => badge(one.trial.state, SIGNS)],
-    ['value', (one) => (one.trial.values ? one.trial.values.map((/** @type {number} */ v) => number(v)).join(', ') : number(one.trial.value))],
-    ['took', (one) => duration(between(one.trial.started_at, one.trial.finished_at))],
-    ['steps', (one) => (one.trace.last === null ? '–' : one.trace.last.toLocaleString('en'))],
-  ]);
-  sideBySide(byId('table'), compared.map((one) => ({
-    name: nameOf(one), href: path`/studies/${one.study}/trials/${one.number}`, remove: () => remove(one),
-  })), [
-    ...rows.map(([label, of]) => /** @type {[string, import('./dom.js').Child[]]} */ ([label, compared.map(of)])),
-    ...paramRows(compared.map((one) => one.trial.params), differing.checked, plain),
-  ]);
+  sideBySide(byId('table'), compared, {
+    head: (one) => ({ name: nameOf(one), href: path`/studies/${one.study}/trials/${one.number}`, remove: () => remove(one) }),
+    rows: [
+      ['state', (one) => badge(one.trial.state, SIGNS)],
+      ['value', (one) => (one.trial.values ? one.trial.values.map((/** @type {number} */ v) => number(v)).join(', ') : number(one.trial.value))],
+      ['took', (one) => duration(between(one.trial.started_at, one.trial.finished_at))],
+      ['steps', (one) => (one.trace.last === null ? '–' : one.trace.last.toLocaleString('en'))],
+    ],
+    params: (one) => one.trial.params,
+    differing: differing.checked,
+  });
 }
 
 async function showPlots() {

@@ -7,10 +7,10 @@ import { read, readAll } from './api.js';
 import { badge, recoloured, toast, toastError } from './chrome.js';
 import { SERIES } from './colours.js';
 import { byId, el, fill, gathered, path } from './dom.js';
-import { OPEN, SIGNS, duration, number, plain } from './format.js';
+import { OPEN, SIGNS, duration, ended, meanAndStd, number } from './format.js';
 import { follow } from './live.js';
 import { drawPlot } from './plots.js';
-import { paramRows, sideBySide } from './side_by_side.js';
+import { sideBySide } from './side_by_side.js';
 import { chooser } from './study_plots.js';
 
 const MOST = 8;
@@ -54,24 +54,22 @@ function show() {
 }
 
 function showTable() {
-  const finished = (/** @type {any} */ { trials }) => ['COMPLETE', 'PRUNED', 'FAIL'].reduce((sum, state) => sum + (trials[state] || 0), 0);
   const found = (/** @type {any} */ { at, best }) => at[best.indexOf(best.at(-1))];
-  const rows = /** @type {[string, (one: any) => import('./dom.js').Child][]} */ ([
-    ['state', (one) => badge(one.state, SIGNS)],
-    ['task', (one) => one.task],
-    ['trials ended', finished],
-    ['best', (one) => number(one.best?.value)],
-    ['found by trial', (one) => number(found(one.by_trial))],
-    ['found after', (one) => duration(found(one.by_time))],
-    ['mean ± std', ({ spread }) => (spread ? `${number(spread.mean)} ± ${number(spread.std)}` : '–')],
-    ['median', ({ spread }) => number(spread?.median)],
-  ]);
-  sideBySide(byId('table'), compared.map(({ name }) => ({
-    name, href: path`/studies/${name}`, remove: () => choose(names.filter((other) => other !== name)),
-  })), [
-    ...rows.map(([label, of]) => /** @type {[string, import('./dom.js').Child[]]} */ ([label, compared.map(of)])),
-    ...paramRows(compared.map((one) => one.params), differing.checked, plain),
-  ]);
+  sideBySide(byId('table'), compared, {
+    head: ({ name }) => ({ name, href: path`/studies/${name}`, remove: () => choose(names.filter((other) => other !== name)) }),
+    rows: [
+      ['state', (one) => badge(one.state, SIGNS)],
+      ['task', (one) => one.task],
+      ['trials ended', (one) => ended(one.trials)],
+      ['best', (one) => number(one.best?.value)],
+      ['found by trial', (one) => number(found(one.by_trial))],
+      ['found after', (one) => duration(found(one.by_time))],
+      ['mean ± std', ({ spread }) => (spread ? meanAndStd(spread) : '–')],
+      ['median', ({ spread }) => number(spread?.median)],
+    ],
+    params: (one) => one.params,
+    differing: differing.checked,
+  });
 }
 
 async function showPlots() {

@@ -79,9 +79,26 @@ export function plain(value) {
 }
 
 export const OPEN = new Set(['QUEUED', 'RUNNING', 'PAUSED', 'STOPPING']);
+export const ENDED = new Set(['COMPLETE', 'PRUNED', 'FAIL']);
 export const TRIAL_STATES = ['COMPLETE', 'PRUNED', 'FAIL', 'RUNNING', 'WAITING', 'QUEUED'];
 /** A sign for each state, so that colour is never all there is. */
 export const SIGNS = {
   QUEUED: '○', RUNNING: '▶', PAUSED: '‖', STOPPING: '◼', COMPLETED: '✓', COMPLETE: '✓',
   FAILED: '✕', FAIL: '✕', CANCELLED: '⊘', PRUNED: '✂', WAITING: '◔',
 };
+
+/**
+ * How many trials have ended.
+ * @param {Record<string, number>} trials Numbers by state.
+ */
+export function ended(trials) {
+  return [...ENDED].reduce((sum, state) => sum + (trials[state] || 0), 0);
+}
+
+/**
+ * A mean and, of more than one value, the deviation.
+ * @param {{mean: number, std: number | null}} spread
+ */
+export function meanAndStd({ mean, std }) {
+  return std === null ? number(mean) : `${number(mean)} ± ${number(std)}`;
+}

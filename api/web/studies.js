@@ -6,7 +6,7 @@
 import { ApiError, readAll } from './api.js';
 import { badge, toastError } from './chrome.js';
 import { byId, el, fill, gathered, path, say } from './dom.js';
-import { OPEN, SIGNS, ago, duration, number } from './format.js';
+import { OPEN, SIGNS, ago, duration, ended, number } from './format.js';
 import { follow } from './live.js';
 import { progressBar } from './progress.js';
 
@@ -70,7 +70,7 @@ function card(study) {
     place.append(el('h2', {}, link));
   }
   const head = /** @type {HTMLElement} */ (place.firstElementChild);
-  const done = (study.trials.COMPLETE || 0) + (study.trials.PRUNED || 0) + (study.trials.FAIL || 0);
+  const done = ended(study.trials);
   const best = study.best ? number(study.best.value) : study.best_trials.length ? `${study.best_trials.length} on the front` : '–';
   const rest = [
     badge(study.state, SIGNS),

@@ -6,7 +6,7 @@
 import { read } from './api.js';
 import { recoloured, toast, toastError } from './chrome.js';
 import { byId, el, fill, path, say } from './dom.js';
-import { OPEN, SIGNS, ago, between, duration, number, plain } from './format.js';
+import { OPEN, SIGNS, ago, between, duration, ended, number, plain } from './format.js';
 import { drawValues } from './intermediate.js';
 import { follow } from './live.js';
 import { Parallel } from './parallel.js';
@@ -43,7 +43,7 @@ function showHead() {
   const state = byId('state');
   state.dataset.state = study.state;
   fill(state, el('span', { 'aria-hidden': 'true' }, SIGNS[study.state]), ` ${study.state.toLowerCase()}`);
-  const done = ['COMPLETE', 'PRUNED', 'FAIL'].reduce((sum, s) => sum + (study.trials[s] || 0), 0);
+  const done = ended(study.trials);
   document.title = `${SIGNS[study.state]} ${done}/${study.n_trials} · ${name} · AlphaGrad`;
   fill(byId('progress'), progressBar(study.trials, study.n_trials));
   const open = OPEN.has(study.state);

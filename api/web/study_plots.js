@@ -5,8 +5,8 @@
 
 import { read } from './api.js';
 import { colour } from './chrome.js';
-import { byId, el, fill } from './dom.js';
-import { number } from './format.js';
+import { byId, el } from './dom.js';
+import { meanAndStd, number } from './format.js';
 import { smooth } from './interpolate.js';
 import { drawPlot } from './plots.js';
 import { dimensionsOf } from './space.js';
@@ -112,7 +112,7 @@ export async function drawHistory(study, trials, spread) {
  * @param {number | null} top
  */
 function inWords(spread, top) {
-  if (spread) return `; mean ${number(spread.mean)}${spread.std === null ? '' : ` ± ${number(spread.std)}`}, median ${number(spread.median)}`;
+  if (spread) return `; mean ${meanAndStd(spread)}, median ${number(spread.median)}`;
   return top === null ? '' : `; the best value is ${number(top)}`;
 }
 

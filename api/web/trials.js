@@ -5,10 +5,10 @@
 
 import { read, readAll } from './api.js';
 import { path } from './dom.js';
+import { ENDED } from './format.js';
 
 /** So many trials are read, of larger studies the first ones. */
 const MOST = 5000;
-const ENDED = new Set(['COMPLETE', 'PRUNED', 'FAIL']);
 
 /**
  * @typedef {{number: number, state: string, value: number | null, values: number[] | null,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy as np
 from alphagrad.paper import figures
 from alphagrad.paper.arms import ArmResult, arm_results, layer_sizes, missing
 from alphagrad.paper.choice import mean
-from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
+from alphagrad.paper.claims import counts_table, judge, verdicts_table
+from alphagrad.paper.claims_of_ours import OF_PROTOTYPE, OF_SCHEDULER
+from alphagrad.paper.claims_of_paper import OF_PAPER
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
 from alphagrad.paper.measures import fall, over_training, steepness
@@ -52,21 +54,25 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     """
     pictures = page.parent / "figures" / "paper"
     tasks = {task: {a.name: a for a in arm_results(plan, results)} for task, plan in plans.items()}
+    of_paper, of_scheduler, of_prototype = (
+        judge(claims, tasks) for claims in (OF_PAPER, OF_SCHEDULER, OF_PROTOTYPE)
+    )
+    counted = {
+        "of the paper": of_paper,
+        "of what `SaturationScheduler` is for": of_scheduler,
+        "of our prototype": of_prototype,
+    }
     parts = [INTRODUCTION.read_text(encoding="utf-8").rstrip()]
-    parts += ["## What the paper says, and what we found", _claims(judge(OF_PAPER, tasks))]
-    parts += ["## Does α need tuning?", _answer(plans, tasks)]
-    parts += ["## What our prototype suggested", PROTOTYPE, _claims(judge(OF_PROTOTYPE, tasks))]
+    parts += ["The claims of this page, by their verdicts:", counts_table(counted)]
+    parts += ["## What the paper says, and what we found", verdicts_table(of_paper)]
+    parts += ["## Does α need tuning?", _answer(plans, tasks), verdicts_table(of_scheduler)]
+    parts += ["## What our prototype suggested", PROTOTYPE, verdicts_table(of_prototype)]
     for task, plan in plans.items():
         parts += [f"## {plan.title}", *_task(task, plan, tasks[task], results, pictures)]
     parts += ["## The theorems", theory_section(results.folder / THEORY, pictures)]
     parts += ["## What it cost", cost_section(plans, page.parent / "figures" / "rl.json")]
     parts += ["## Where it ran", _provenance(tasks)]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _claims(judged: Iterable[Judged]) -> str:
-    rows = [[one.where, one.claim, f"**{one.verdict}**", one.numbers] for one in judged]
-    return table(["where", "claim", "verdict", "numbers"], rows)
 
 
 def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:

@@ -11,7 +11,7 @@ from alphagrad.paper.arms import ArmResult
 from alphagrad.paper.measures import Measure
 from alphagrad.paper.statistics import Estimate, estimate, improvement, iqm, ratio_of_iqms
 
-Verdict = Literal["confirmed", "refuted", "not decided"]
+Verdict = Literal["confirmed", "refuted", "not decided", "not run"]
 Decide = Callable[..., tuple[Verdict, str]]
 """Takes the arms that a claim needs; gives the verdict, and the numbers behind it."""
 

@@ -12,7 +12,9 @@ import pytest
 
 from alphagrad.paper.arms import arm_results
 from alphagrad.paper.choice import choice
-from alphagrad.paper.claims import OF_PAPER, OF_PROTOTYPE, Judged, judge
+from alphagrad.paper.claims import Judged, counts_table, judge
+from alphagrad.paper.claims_of_ours import OF_PROTOTYPE
+from alphagrad.paper.claims_of_paper import OF_PAPER
 from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
 from alphagrad.paper.report import write_report
 from alphagrad.paper.results import EACH, SCHEMA, Result, Results, Run
@@ -100,7 +102,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def test_complete_results_give_a_complete_report_twice(complete: Results, tmp_path: Path) -> None:
     first, second = (report(tmp_path / name, complete) for name in ("first", "second"))
     page = first.read_text(encoding="utf-8")
-    assert "ot run" not in page
+    assert not any(said in page for said in ("**not run**", "run yet", "to the end yet"))
     assert "8 + 2 failed" in page
     for plan in PLANS.values():
         assert all(f"| {arm.label} |" in page for arm in plan.arms.values())
@@ -135,12 +137,18 @@ def test_claims_are_decided_by_intervals(complete: Results, claim: str, verdict:
     assert found.numbers
 
 
-def test_a_claim_whose_runs_are_missing_is_not_decided(tmp_path: Path) -> None:
+def test_a_claim_whose_runs_are_missing_waits_for_them(tmp_path: Path) -> None:
     found = judged(Results(tmp_path), "Each α is far above Adam")
-    assert (found.verdict, found.numbers) == (
-        "not decided",
-        "not run yet: alpha98, alpha196, alpha294, adam",
-    )
+    assert (found.verdict, found.numbers) == ("not run", "left: alpha98, alpha196, alpha294, adam")
+
+
+def test_verdicts_are_counted() -> None:
+    claims = [Judged("6", "a claim", verdict, "") for verdict in ("refuted", "not run", "refuted")]
+    assert counts_table({"of the paper": claims}).splitlines() == [
+        "| claims | confirmed | refuted | not decided | not run |",
+        "| --- | --- | --- | --- | --- |",
+        "| of the paper | 0 | 2 | 0 | 1 |",
+    ]
 
 
 def test_without_matplotlib_the_report_says_what_to_install(tmp_path: Path) -> None:

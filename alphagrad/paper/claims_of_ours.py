@@ -1,0 +1,74 @@
+"""What we said ourselves: a prototype's findings, and what the schedulers are for."""
+
+from __future__ import annotations
+
+from alphagrad.paper.claims import Claim
+from alphagrad.paper.measures import escaped, over_training, value
+from alphagrad.paper.verdicts import higher, lower, proportion, share
+
+TASKS = {"dqn": "CartPole", "ppo": "HalfCheetah", "td3": "Hopper"}
+
+OF_PROTOTYPE = (
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "One seed in four escapes to 2,800 under Adam (0.15 to 0.35 of them)",
+        ("adam",),
+        proportion(escaped, 0.15, 0.35),
+    ),
+    Claim("ppo", "HalfCheetah", "k = 0.3 beats Adam", ("k03", "adam"), higher(value, "value")),
+    Claim("ppo", "HalfCheetah", "k = 0.3 beats k = 1", ("k03", "k1"), higher(value, "value")),
+    Claim(
+        "dqn",
+        "CartPole",
+        "k = 0.3 beats k = 1, over the training",
+        ("k03", "k1"),
+        higher(over_training, "mean return"),
+    ),
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "The norm without tanh does as well as k = 0.3: 0.95 of it at least",
+        ("norm-alone", "k03"),
+        share(value, 0.95, at_least=True),
+    ),
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "SaturationScheduler's defaults saturate too much: they end below k = 0.3",
+        ("saturation", "k03"),
+        lower(value, "value"),
+    ),
+    Claim(
+        "dqn",
+        "CartPole",
+        "They are below k = 0.3, over the training",
+        ("saturation", "k03"),
+        lower(over_training, "mean return"),
+    ),
+)
+"""What runs of a prototype, four to eight of each kind, suggested before these."""
+
+OF_SCHEDULER = (
+    *(
+        Claim(
+            task,
+            where,
+            "The defaults need no search for α: they reach 0.95 of it at least",
+            ("saturation", "tuned"),
+            share(value, 0.95, at_least=True),
+        )
+        for task, where in TASKS.items()
+    ),
+    *(
+        Claim(
+            task,
+            where,
+            "τ = 0.5 is better than the defaults' 2.5, over the training",
+            ("soft", "saturation"),
+            higher(over_training, "mean return"),
+        )
+        for task, where in TASKS.items()
+    ),
+)
+"""What decides whether `SaturationScheduler` keeps its defaults."""

@@ -101,7 +101,7 @@ def attach_ours(optimizer: AlphaGrad, _: int, *, band: Band = BAND, **options: A
     names = optimizer.layer_names()
     for layers, start in (("own.*", "quantile"), ("[!o]*", "keep")):
         if matching_layers(names, layers):
-            chosen: dict[str, Any] = {"start": start, "min_numel": 1, **options}
+            chosen: dict[str, Any] = {"tau": TAU, "start": start, "min_numel": 1, **options}
             SaturationScheduler(optimizer, band, layers=layers, **chosen).attach()
 
 
@@ -127,7 +127,9 @@ HELD = Rule("α held", lambda o, _: AlphaScheduler(o).attach())
 
 def together(title: str, **options: Any) -> Rule:
     """SaturationScheduler as it is used: on all layers of a model."""
-    return Rule(title, lambda optimizer, _: SaturationScheduler(optimizer, **options).attach())
+    return Rule(
+        title, lambda optimizer, _: SaturationScheduler(optimizer, tau=TAU, **options).attach()
+    )
 
 
 # Whether a small layer of a model follows the S of all layers or its own.

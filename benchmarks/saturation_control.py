@@ -2,7 +2,8 @@
 
     python benchmarks/saturation_control.py [--quick] [--json FILE] [--plot FILE]
 
-Compared are SaturationScheduler with its defaults; DynAG's rule (the paper author's later
+Compared are SaturationScheduler with its defaults but the paper's τ (α and τ scale together, so the
+law is the same with any); DynAG's rule (the paper author's later
 optimizer, with its own τ = 1.25, by which its S is counted here too); α ± 2 % a step toward the
 band; and the exact quantile of each step's own gradient, which costs a quantile a step. All act on
 the real AlphaGrad, with learning rate 0, on the same gradients.

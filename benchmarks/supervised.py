@@ -48,10 +48,10 @@ def alphagrad(named: Named, lr: float, **options: Any) -> AlphaGrad:
     return AlphaGrad(named, lr=lr, momentum=0.9, eps=1e-5, **options)
 
 
-def scheduled(named: Named, lr: float, *, tau: float = 2.5) -> AlphaGrad:
+def scheduled(named: Named, lr: float, **options: Any) -> AlphaGrad:
     """AlphaGrad under the scheduler, by default with its defaults."""
     optimizer = alphagrad(named, lr)
-    SaturationScheduler(optimizer, tau=tau).attach()
+    SaturationScheduler(optimizer, **options).attach()
     return optimizer
 
 
@@ -66,7 +66,7 @@ def rules() -> dict[str, Maker]:
     """Every way of choosing α, and Adam."""
     made: dict[str, Maker] = {
         "SaturationScheduler": scheduled,
-        "SaturationScheduler, τ = 0.5": lambda p, lr: scheduled(p, lr, tau=0.5),
+        "SaturationScheduler, τ = 2.5": lambda p, lr: scheduled(p, lr, tau=2.5),
     }
     for name, alpha in GRID.items():
         made[name] = lambda p, lr, alpha=alpha: alphagrad(p, lr, alpha=alpha)  # type: ignore[misc]

@@ -62,7 +62,7 @@ def main() -> None:
     """Train, and write a little."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-2)
     options = parser.parse_args()
 
     torch.manual_seed(0)

@@ -38,7 +38,7 @@ class Digits(pl.LightningModule):
 
     def configure_optimizers(self) -> AlphaGrad:
         """Give the optimizer; named parameters give the layers of the trace their names."""
-        return AlphaGrad(self.named_parameters(), lr=1e-3)
+        return AlphaGrad(self.named_parameters(), lr=3e-3)
 
 
 def main() -> None:

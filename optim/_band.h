@@ -84,13 +84,17 @@ static void *read_packed(PyObject *object, int code, int bits, int64_t *n)
     return address(&t);
 }
 
+/* Whether S was counted with τ, or moves no α of the group. */
+static int is_counted(PyObject *group, const banded *g, double tau)
+{
+    PyObject *with = PyDict_GetItem(group, keys[TAU]);
+    return memchr(g->covered, 1, (size_t)g->n) == NULL
+        || (with != NULL && PyFloat_CheckExact(with) && PyFloat_AS_DOUBLE(with) == tau);
+}
+
 static int read_banded(PyObject *group, PyObject *own, double tau, banded *to)
 {
     if (!PyDict_Check(group) || !PyTuple_Check(own) || PyTuple_GET_SIZE(own) != 4)
-        return 0;
-    PyObject *measured_with = PyDict_GetItem(group, keys[TAU]);
-    if (measured_with == NULL || !PyFloat_CheckExact(measured_with)
-        || PyFloat_AS_DOUBLE(measured_with) != tau)
         return 0;
     to->n = -1;
     to->alpha = read_packed(PyDict_GetItem(group, keys[ALPHA]), DL_FLOAT, 32, &to->n);
@@ -102,7 +106,8 @@ static int read_banded(PyObject *group, PyObject *own, double tau, banded *to)
     PyObject *small = PyTuple_GET_ITEM(own, 3);
     to->small = small == Py_None ? NULL : read_packed(small, DL_BOOL, 8, &to->n);
     return to->alpha != NULL && to->saturation != NULL && to->pinned != NULL && to->active != NULL
-        && to->covered != NULL && to->roots != NULL && (small == Py_None || to->small != NULL);
+        && to->covered != NULL && to->roots != NULL && (small == Py_None || to->small != NULL)
+        && is_counted(group, to, tau);
 }
 
 /* Hold every group, or none if one of them is not for this kernel. */

@@ -169,7 +169,7 @@ def hold_band(
         groups: parameter groups, whose ``alpha`` is written.
         own: per group which layers are on their way (bool, written), which are covered, √d, and
             which follow the group (bool) or None.
-        tau: what each group's ``tau`` must be.
+        tau: what the ``tau`` of each group with a covered layer must be.
         numbers: the band's edges and what the rule is made of.
 
     Returns:

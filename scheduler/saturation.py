@@ -32,7 +32,8 @@ class SaturationScheduler(AlphaScheduler):
     Args:
         optimizer: the optimizer whose α to move. Its groups' ``tau`` is set to ``tau``.
         band: two edges, 0 < low < high < 1, or a target (default: (0.05, 0.25)).
-        tau: τ: an entry is saturated when |α·g̃| > τ (default: 2.5).
+        tau: τ: an entry is saturated when |α·g̃| > τ (default: 0.5, where tanh bends by 8 %, which
+            is α of about 0.3·√d; the paper's 2.5, where tanh is nearly flat, is about 1.5·√d).
         gain: change of log α per unit of S (default: 2.0).
         max_log_step: largest change of log α in one step (default: 0.5).
         k_min: lower bound of α/√d (default: 0.01).
@@ -76,7 +77,7 @@ class SaturationScheduler(AlphaScheduler):
         optimizer: AlphaGrad,
         band: Sequence[float] | Band | BandSchedule = (0.05, 0.25),
         *,
-        tau: float = 2.5,
+        tau: float = 0.5,
         gain: float = 2.0,
         max_log_step: float = 0.5,
         k_min: float = 0.01,

@@ -118,7 +118,7 @@ OF_PAPER = (
     Claim(
         "ppo",
         "abstract",
-        "What α is best has to be found by trials: search beats the scheduler",
+        "What α is best has to be found by trials: search beats the scheduler with the paper's τ",
         ("tuned", "saturation"),
         higher(value, "value"),
     ),

@@ -10,7 +10,7 @@ from alphagrad.scheduler import SaturationScheduler
 
 def feedback(optimizer: AlphaGrad) -> SaturationScheduler:
     """A scheduler that starts from k·√d, below its band, and moves every α for several steps."""
-    return SaturationScheduler(optimizer, (0.3, 0.5), start="keep")
+    return SaturationScheduler(optimizer, (0.85, 0.95), start="keep")
 
 
 def assert_moved_within_bounds(optimizer: AlphaGrad, *, k: float = 1.5) -> None:

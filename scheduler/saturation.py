@@ -114,6 +114,7 @@ class SaturationScheduler(AlphaScheduler):
         self._started = True
         self.alpha_vectors()
         self._refresh()
+        self._set_tau()  # ZeroRedundancyOptimizer has put its own groups' over it
         middle = self.band.at(0).middle
         for group, mask, root in zip(
             self.optimizer.param_groups, self._masks, self._roots, strict=True

@@ -22,27 +22,36 @@ typedef struct {
 
 static inline int is_nan(float x) { return (float_bits(x) & 0x7fffffff) > 0x7f800000; }
 
-/* S of the group: that of its layers, by their size. */
-static float pooled(const banded *g)
+/* Whether α of a layer is where it cannot be moved further. */
+static int is_at_bound(const banded *g, const band *b, int64_t i)
+{
+    return g->alpha[i] <= b->k_min * g->roots[i] || g->alpha[i] >= b->k_max * g->roots[i];
+}
+
+/* S of the group: that of the layers that α of this scheduler can move, by their size. */
+static float pooled(const banded *g, const band *b)
 {
     double hits = 0, entries = 0;
     for (int64_t i = 0; i < g->n; i++) {
-        if (is_nan(g->saturation[i]))
+        if (is_nan(g->saturation[i]) || !g->covered[i] || g->pinned[i]
+            || (!g->small[i] && is_at_bound(g, b, i)))
             continue;
         const double d = (double)g->roots[i] * g->roots[i];
         hits += d * g->saturation[i];
         entries += d;
     }
-    return entries > 0 ? (float)(hits / entries) : 0;
+    return entries > 0 ? (float)(hits / entries) : NAN;
 }
 
 static void hold_group(const banded *g, const band *b)
 {
-    const float pool = g->small != NULL ? pooled(g) : 0;
+    const float pool = g->small != NULL ? pooled(g, b) : 0;
     for (int64_t i = 0; i < g->n; i++) {
         if (is_nan(g->saturation[i]))
             continue;
         const float s = g->small != NULL && g->small[i] ? pool : g->saturation[i];
+        if (is_nan(s))
+            continue;
         const int outside = s < b->low || s > b->high;
         const int inside = s >= b->inner_low && s <= b->inner_high;
         g->active[i] = (g->active[i] || outside) && !inside;

@@ -130,7 +130,9 @@ def step(
     )
     if taken:
         # Autograd notices a write to a tensor that it saved only by the tensor's version.
-        increment_version([*params, *(b for b in buffers if b is not None)] if buffers else params)
+        written = [p for p, grad in zip(params, grads, strict=True) if grad is not None]
+        written += [buffer for buffer in buffers if buffer is not None]
+        increment_version(written)
     return taken
 
 

@@ -93,10 +93,11 @@ class AttachedSchedulers:
         for writer in self.writers.values():
             writer.detach()
 
-    def start_once(self) -> None:
-        """Let each scheduler set α by the first gradients."""
-        for scheduler in self.schedulers.values():
-            scheduler.start_once()
+    def start_once(self, optimizer: Optimizer) -> None:
+        """Let the scheduler of an optimizer, wrapped or not, set α by the first gradients."""
+        for name, own in self.optimizers.items():
+            if own is unwrap(optimizer):
+                self.schedulers[name].start_once()
 
     def metrics(self) -> dict[str, float]:
         """Give :func:`alpha_metrics` of all optimizers."""

@@ -78,7 +78,7 @@ class AlphaGradCallback(Callback):
     ) -> None:
         """Start from the first gradients: Lightning computes them inside of the step."""
         if self.schedulers is not None:
-            self.schedulers.start_once()
+            self.schedulers.start_once(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *args: object, **kwargs: object

@@ -26,9 +26,10 @@ class AlphaGradCallback(TrainerCallback, ExportableState):
     """Puts a scheduler on the AlphaGrad of a ``Trainer``, while ``train`` runs.
 
     Give the trainer the optimizer with ``optimizers=(AlphaGrad(…), None)``. The scheduler follows
-    the optimizer inside of Accelerate's wrapper, so that accumulated batches and steps that a
-    gradient scaler skips do not count. Its state is in ``trainer_state.json`` of each checkpoint,
-    and ``train(resume_from_checkpoint=…)`` goes on with it; the optimizer's own state holds α.
+    the optimizer inside of Accelerate's wrapper, so that accumulated batches do not count, and
+    steps that a gradient scaler skips move nothing. Its state is in ``trainer_state.json`` of each
+    checkpoint, and ``train(resume_from_checkpoint=…)`` goes on with it; the optimizer's own state
+    holds α.
 
     Training logs get mean, least and largest α and saturation: ``alpha_mean``, ``saturation_mean``
     and so on. Callbacks that the trainer adds by itself for ``report_to`` run before this one and

@@ -13,11 +13,11 @@ from torch.linalg import vector_norm
 from alphagrad.optim import AlphaGrad, layer_sizes
 from alphagrad.optim.rule import as_real
 from alphagrad.optim.sharded import local_parts
-from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
+from alphagrad.scheduler.counting import CountingScheduler
 from alphagrad.scheduler.factor import check_count, check_positive
 
 
-class DynAGAlpha(AlphaScheduler):
+class DynAGAlpha(CountingScheduler):
     r"""Moves α toward DynAG's α̂, a function of each gradient's shape and saturation.
 
     .. math::
@@ -62,8 +62,7 @@ class DynAGAlpha(AlphaScheduler):
         True
     """
 
-    _not_saved: ClassVar[frozenset[str]] = AlphaScheduler._not_saved | {
-        "_covered",
+    _not_saved: ClassVar[frozenset[str]] = CountingScheduler._not_saved | {
         "_limits",
         "_sizes",
         "_shares",
@@ -96,22 +95,20 @@ class DynAGAlpha(AlphaScheduler):
         if not k_max > 0:
             raise ValueError(f"Invalid k_max: {k_max}, must be > 0")
         self.target, self.power, self.size_power = target, power, size_power
-        self.rate, self.every, self.tau, self.k_max = rate, every, float(tau), k_max
+        self.rate, self.every, self.k_max = rate, every, k_max
         self.total = total
-        self.kappa = self.tau / -NormalDist().inv_cdf(target / 2)
-        self._covered: set[int] = set()
+        self.kappa = tau / -NormalDist().inv_cdf(target / 2)
         self._measured: list[Tensor] = []
         self._limits: list[Tensor] = []
         self._shares: list[Tensor] = []
         self._sizes: list[Tensor] = []
-        super().__init__(optimizer, layers=layers)
+        super().__init__(optimizer, tau=tau, layers=layers)
         self._refresh()
 
     def on_groups(self) -> None:
         """Compute what depends on d and D, and set τ of the groups with a layer to act on."""
+        super().on_groups()
         groups = self.optimizer.param_groups
-        self._covered = {layer.group for layer in self.covered_layers()}
-        self._set_tau()
         sizes = [layer_sizes(group["params"], norm=group["norm"]) for group in groups]
         total = self.total or sum(sum(layer_sizes(group["params"])) for group in groups)
         most = torch.finfo(torch.float32).max
@@ -130,8 +127,6 @@ class DynAGAlpha(AlphaScheduler):
 
     def get_alpha(self) -> list[Tensor]:
         """Give α after one step of the rule."""
-        # Each time, because loading a state into the optimizer brings the τ it was saved with.
-        self._set_tau()
         computed = []
         for g, (group, alpha) in enumerate(
             zip(self.optimizer.param_groups, self.alpha_vectors(), strict=True)
@@ -139,7 +134,7 @@ class DynAGAlpha(AlphaScheduler):
             if not group["params"]:
                 computed.append(alpha)
                 continue
-            s = group["saturation"]
+            s = self.counted(g, group)
             if (self.last_step - 1) % self.every == 0:
                 self._measured[g] = torch.where(s.isnan(), self._measured[g], s)
             wanted = self._wanted(g, group)
@@ -157,11 +152,8 @@ class DynAGAlpha(AlphaScheduler):
         deviation = (square / d - (total / d).square()).clamp(min=0).sqrt()
         shape = (square.sqrt() + self.EPS) / (deviation + self.EPS) * self._shares[g]
         pull = ((self._measured[g].to(d.dtype) + self.EPS) / self.target).pow(-self.power)
-        return (self.kappa * shape * pull).minimum(self._limits[g]).to(torch.float32)
-
-    def _set_tau(self) -> None:
-        for g in self._covered:
-            self.optimizer.param_groups[g]["tau"] = self.tau
+        wanted = torch.where(square == 0, torch.nan, self.kappa * shape * pull)
+        return wanted.minimum(self._limits[g]).to(torch.float32)
 
 
 def _wide(device: torch.device) -> torch.dtype:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from alphagrad.optim import AlphaGrad
@@ -30,6 +31,7 @@ class FactorAlpha(AlphaScheduler):
     """
 
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
+        self._withheld: list[Tensor] = []
         super().__init__(optimizer, layers=layers)
         self._write()
 
@@ -39,9 +41,20 @@ class FactorAlpha(AlphaScheduler):
 
     def get_alpha(self) -> list[Tensor]:
         """Give α after one step along the curve."""
-        before = self.log_factor(self.last_step - 1) if self.last_step else 0.0
-        ratio = math.exp(self.log_factor(self.last_step) - before)
-        return [alpha * ratio for alpha in self.alpha_vectors()]
+        last = self.log_factor(self.last_step - 1) if self.last_step else 0.0
+        change, alphas = self.log_factor(self.last_step) - last, self.alpha_vectors()
+        found_inf = getattr(self.optimizer, "found_inf", None)
+        if found_inf is None and not self._withheld:
+            return [alpha * math.exp(change) for alpha in alphas]
+        # A step that a GradScaler masks writes nothing: the next one makes up for it.
+        added = [torch.zeros((), device=alpha.device) for alpha in alphas[len(self._withheld) :]]
+        due = [before + change for before in self._withheld + added]
+        self._withheld = (
+            []
+            if found_inf is None
+            else [torch.where(found_inf.to(one.device) != 0, one, 0.0) for one in due]
+        )
+        return [alpha * one.exp() for alpha, one in zip(alphas, due, strict=True)]
 
 
 def check_positive(**values: float) -> None:

@@ -11,13 +11,16 @@ from torch import Tensor
 
 from alphagrad.optim import AlphaGrad, layer_sizes, native
 from alphagrad.optim.rehearsal import is_rehearsal
-from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
 from alphagrad.scheduler.band import Band, BandSchedule
 from alphagrad.scheduler.band_rule import BandRule
+from alphagrad.scheduler.counting import CountingScheduler
 from alphagrad.scheduler.quantile_start import quantile_alpha
 
+TRIES = 4
+"""Steps in which layers may start: a GradScaler skips the first ones, or a gradient is zero yet."""
 
-class SaturationScheduler(AlphaScheduler):
+
+class SaturationScheduler(CountingScheduler):
     r"""Moves α until each layer's saturation S is in a band (paper, section 7.3).
 
     Three parts: the signal is S as the optimizer measured it, pooled over the group for small
@@ -62,12 +65,11 @@ class SaturationScheduler(AlphaScheduler):
         ...     assert 0.05 <= optimizer.saturation()["0.0"] <= 0.25
     """
 
-    _not_saved: ClassVar[frozenset[str]] = AlphaScheduler._not_saved | {
+    _not_saved: ClassVar[frozenset[str]] = CountingScheduler._not_saved | {
         "band",
         "rule",
         "_roots",
         "_small",
-        "_covered",
         "_own",
         "_fixed_numbers",
     }
@@ -96,52 +98,58 @@ class SaturationScheduler(AlphaScheduler):
             raise ValueError(f"Invalid start: {start!r}, must be 'quantile' or 'keep'")
         self.band = band if isinstance(band, Band | BandSchedule) else Band(*map(float, band))
         self.rule = BandRule(gain=gain, max_log_step=max_log_step)
-        self.tau = float(tau)
         self.k_min, self.k_max, self.min_numel = k_min, k_max, min_numel
-        self._started = start == "keep"
+        self._tries = 0 if start == "keep" else TRIES
+        self._started: list[Tensor] = []
         self._active: list[Tensor] = []
         self._roots: list[Tensor] = []
         self._small: list[Tensor | None] = []
-        self._covered: set[int] = set()
         self._own: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
         self._fixed_numbers: tuple[Band, BandRule, native.BandNumbers] | None = None
-        super().__init__(optimizer, layers=layers)
+        super().__init__(optimizer, tau=tau, layers=layers)
         self._refresh()
 
     @torch.no_grad()
     def start(self) -> None:
         """Set α by the gradients that are there now; :meth:`attach` does so by itself, once."""
-        self._started = True
+        for started in self._started:
+            started.zero_()
+        self._start()
+
+    def _start(self) -> None:
+        """Set α of the layers that have not started and have a gradient to start from."""
         self.alpha_vectors()
         self._refresh()
-        self._set_tau()  # ZeroRedundancyOptimizer has put its own groups' over it
+        self._set_tau()
         middle = self.band.at(0).middle
-        for group, mask, root in zip(
-            self.optimizer.param_groups, self._masks, self._roots, strict=True
+        for group, mask, root, started in zip(
+            self.optimizer.param_groups, self._masks, self._roots, self._started, strict=True
         ):
             if not group["params"]:
                 continue
             found = quantile_alpha(group, middle, tau=self.tau, min_numel=self.min_numel)
-            free = mask & ~group["pinned"] & ~found.isnan()
+            free = mask & ~group["pinned"] & ~started & ~found.isnan()
             bounded = found.clamp(self.k_min * root, self.k_max * root)
             group["alpha"].copy_(torch.where(free, bounded, group["alpha"]))
+            started |= ~found.isnan()
 
     def start_once(self) -> None:
-        """Call :meth:`start` if it was not called yet and there are gradients.
+        """Start layers by their first gradients, in the first few steps that have any.
 
-        Where they come inside ``optimizer.step(closure)``, the hook that :meth:`attach` sets finds
+        A gradient that is zero, missing or not finite starts nothing: the next step's does. Where
+        gradients come inside ``optimizer.step(closure)``, the hook that :meth:`attach` sets finds
         none before the first step, and starts at the second; call this in the closure instead.
         """
         groups = self.optimizer.param_groups
-        if self._started or (not self.optimizer.state and is_rehearsal(groups)):
+        if not self._tries or (not self.optimizer.state and is_rehearsal(groups)):
             return
         if any(p.grad is not None for group in groups for p in group["params"]):
-            self.start()
+            self._tries -= 1
+            self._start()
 
     def on_groups(self) -> None:
         """Compute √d and which layers are small, and set τ of the groups with a layer to act on."""
-        self._covered = {layer.group for layer in self.covered_layers()}
-        self._set_tau()
+        super().on_groups()
         self._roots, self._small = [], []
         for g, group in enumerate(self.optimizer.param_groups):
             device = group["pinned"].device
@@ -151,32 +159,34 @@ class SaturationScheduler(AlphaScheduler):
             self._small.append(torch.tensor(small).to(device) if any(small) else None)
             if g < len(self._active):
                 self._active[g] = self._active[g].to(device)
+                self._started[g] = self._started[g].to(device)
             else:
                 self._active.append(torch.zeros_like(group["pinned"]))
+                self._started.append(torch.zeros_like(group["pinned"]))
 
     def get_alpha(self) -> list[Tensor]:
         """Give α after one step of the rule."""
-        # Each time, because loading a state into the optimizer brings the τ it was saved with.
-        self._set_tau()
         band = self.band.at(self.last_step)
         computed = []
         for g, (group, alpha) in enumerate(
             zip(self.optimizer.param_groups, self.alpha_vectors(), strict=True)
         ):
             root = self._roots[g]
-            move, active = self.rule.move(self._signal(g, group), band, self._active[g])
+            move, active = self.rule.move(self._signal(g, group, alpha), band, self._active[g])
             self._active[g] = active
             moved = (alpha * move.exp()).clamp(self.k_min * root, self.k_max * root)
             computed.append(torch.where(move == 0.0, alpha, moved))
         return computed
 
-    def _signal(self, g: int, group: dict[str, Any]) -> Tensor:
+    def _signal(self, g: int, group: dict[str, Any], alpha: Tensor) -> Tensor:
         """Give S per layer; a small layer that measured one has that of the group."""
-        s: Tensor = group["saturation"]
-        small = self._small[g]
+        s, small, root = self.counted(g, group), self._small[g], self._roots[g]
         if small is None:
             return s
-        weight = torch.where(s.isnan(), 0.0, self._roots[g].square())
+        # Of the layers that can be moved: the S of others would lead small ones to a bound.
+        within = (alpha > self.k_min * root) & (alpha < self.k_max * root)
+        moved = self._masks[g] & ~group["pinned"] & (small | within)
+        weight = torch.where(s.isnan() | ~moved, 0.0, root.square())
         pooled = (weight * s.nan_to_num(0.0)).sum() / weight.sum()
         return torch.where(small & ~s.isnan(), pooled, s)
 
@@ -185,10 +195,21 @@ class SaturationScheduler(AlphaScheduler):
             self.alpha_vectors()
             self._refresh()
             self._own = self._rows()
-        groups, numbers = self.optimizer.param_groups, self._band_numbers()
-        if not native.hold_band(groups, self._own, self.tau, numbers):
+        if not (self._is_native() and self._hold_band()):
             self._write()  # takes up groups that were added
             self._own = self._rows()
+
+    def _is_native(self) -> bool:
+        """Whether the kernel's rule is this scheduler's: neither replaced nor overridden."""
+        ours, mine = SaturationScheduler, type(self)
+        return type(self.rule) is BandRule and (
+            mine is ours or (mine.get_alpha is ours.get_alpha and mine._signal is ours._signal)
+        )
+
+    def _hold_band(self) -> bool:
+        """Let the kernel move α; says whether it did."""
+        groups = self.optimizer.param_groups
+        return native.hold_band(groups, self._own, self.tau, self._band_numbers())
 
     def _rows(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
         """Give what the native rule needs of each group."""
@@ -208,7 +229,3 @@ class SaturationScheduler(AlphaScheduler):
         if band is self.band:
             self._fixed_numbers = band, rule, numbers
         return numbers
-
-    def _set_tau(self) -> None:
-        for g in self._covered:
-            self.optimizer.param_groups[g]["tau"] = self.tau

@@ -154,6 +154,16 @@ def test_autograd_sees_that_a_tensor_was_changed() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
 
 
+def test_a_parameter_without_a_gradient_is_as_it_was_for_autograd() -> None:
+    a, b = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
+    first, second = (a * 2).sum(), (b * b).sum()
+    first.backward()  # type: ignore[no-untyped-call]
+    AlphaGrad([a, b]).step()
+    second.backward()  # type: ignore[no-untyped-call]
+    assert b.grad is not None
+    assert b.grad.tolist() == [2.0] * 3
+
+
 def test_without_the_extension_a_line_is_logged_and_steps_go_on() -> None:
     script = """
 import logging, sys

@@ -242,3 +242,32 @@ def test_a_curve_through_points_is_straight_in_the_logarithm() -> None:
 def test_points_without_sense_are_refused(points: list[tuple[int, float]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PointCurve(points)
+
+
+@pytest.mark.parametrize("masked", [[0, 1], [4], [3, 7, 9]])
+def test_a_curve_makes_up_for_the_steps_that_a_grad_scaler_masks(masked: list[int]) -> None:
+    optimizer, plain = make(), make()
+    for one in (optimizer, plain):
+        LinearAlpha(one, start_factor=0.1, total_steps=10).attach()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    for step in range(12):
+        before = optimizer.alphas()
+        for p in optimizer.param_groups[0]["params"]:
+            p.grad = scaler.scale(torch.full_like(p, math.inf if step in masked else 1.0))
+        scaler.step(optimizer)
+        scaler.update()
+        plain.step()
+        if step in masked:
+            assert optimizer.alphas() == before
+        else:
+            assert optimizer.alphas() == pytest.approx(plain.alphas(), rel=1e-5)
+
+
+def test_a_curve_that_is_made_in_a_masked_step_begins_with_the_next() -> None:
+    optimizer = make()
+    optimizer.found_inf = torch.tensor(1.0)  # type: ignore[attr-defined]
+    LinearAlpha(optimizer, start_factor=0.5, total_steps=5).attach()
+    assert optimizer.alphas() == {"w": 10.0, "b": 10.0}
+    del optimizer.found_inf  # type: ignore[attr-defined]
+    optimizer.step()
+    assert optimizer.alphas() == pytest.approx({"w": 6.0, "b": 6.0})

@@ -106,6 +106,17 @@ def test_tau_is_set_and_comes_back_after_a_load() -> None:
     assert optimizer.param_groups[0]["tau"] == 1.5
 
 
+def test_without_gradients_alpha_is_held() -> None:
+    params, optimizer = make({"w": 600}, alpha=20.0)
+    scheduler = DynAGAlpha(optimizer)
+    for _ in range(20):
+        params["w"].grad = torch.randn(600)
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+    assert optimizer.alphas() == {"w": 20.0}
+
+
 def test_the_total_and_the_exponents_are_arguments() -> None:
     alphas = []
     options: list[dict[str, Any]] = [{}, {"total": 800}, {"size_power": 0.0}, {"power": 0.0}]

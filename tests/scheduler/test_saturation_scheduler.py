@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import Band, BandSchedule, ChainedAlpha, SaturationScheduler
+from alphagrad.scheduler import (
+    Band,
+    BandRule,
+    BandSchedule,
+    ChainedAlpha,
+    SaturationScheduler,
+)
 
 D = 4096
 TAU = 0.5
@@ -223,6 +229,83 @@ def test_skipped_steps_hold_alpha() -> None:
     trace += run(p, optimizer, lambda: torch.zeros(D), 3)
     assert [alpha for alpha, _ in trace] == [1000.0] * 6
     assert optimizer.alphas() == {"w": 1000.0}
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": "bias"}])
+def test_a_small_layer_does_not_follow_what_cannot_be_moved(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    params = {
+        name: torch.zeros(size, requires_grad=True) for name, size in [("w", D), ("bias", 16)]
+    }
+    optimizer = AlphaGrad(params.items(), lr=1e-3)
+    optimizer.set_alpha(98.0, "w", pin=not options)
+    SaturationScheduler(optimizer, **options).attach()
+    for _ in range(100):
+        for p in params.values():
+            p.grad = torch.randn(p.shape)
+        optimizer.step()
+        assert 0.1 < optimizer.alphas()["bias"] / 4 < 1.0
+    assert optimizer.alphas()["w"] == 98.0
+
+
+def test_a_small_layer_does_not_follow_one_at_its_bound() -> None:
+    torch.manual_seed(0)
+    params = {
+        name: torch.zeros(size, requires_grad=True) for name, size in [("w", D), ("bias", 16)]
+    }
+    optimizer = AlphaGrad(params.items(), lr=1e-3)
+    SaturationScheduler(optimizer).attach()
+    for _ in range(200):
+        params["w"].grad, params["bias"].grad = nearly_sparse(), torch.randn(16)
+        optimizer.step()
+    alphas = optimizer.alphas()
+    assert alphas["w"] == 100.0 * math.sqrt(D)
+    assert 0.1 < alphas["bias"] / 4 < 1.0
+
+
+class Still(BandRule):
+    """Never moves α."""
+
+    def move(self, saturation: Tensor, band: Band, active: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(saturation), active
+
+
+class Holding(SaturationScheduler):
+    """Never moves α."""
+
+    def get_alpha(self) -> list[Tensor]:
+        return self.alpha_vectors()
+
+
+def test_a_rule_and_a_subclass_of_ones_own_are_followed() -> None:
+    for kind in (SaturationScheduler, Holding):
+        torch.manual_seed(0)
+        p = torch.zeros(D, requires_grad=True)
+        optimizer = AlphaGrad([("w", p)], alpha=1000.0)
+        scheduler = kind(optimizer, start="keep").attach()
+        if kind is SaturationScheduler:
+            scheduler.rule = Still()
+        run(p, optimizer, SAMPLES["gaussian"], 10)
+        assert optimizer.alphas() == {"w": 1000.0}
+
+
+def test_a_layer_whose_first_gradients_are_of_no_use_starts_later() -> None:
+    torch.manual_seed(0)
+    names = ("usual", "zero", "missing", "overflowing")
+    params = {name: torch.zeros(D, requires_grad=True) for name in names}
+    optimizer = AlphaGrad(params.items(), lr=1e-3)
+    SaturationScheduler(optimizer).attach()
+    for step in range(4):
+        for p in params.values():
+            p.grad = torch.randn(D)
+        if step < 2:
+            params["zero"].grad = torch.zeros(D)
+            params["missing"].grad = None
+            params["overflowing"].grad = torch.full((D,), math.inf)
+        optimizer.step()
+        measured = {n: s for n, s in optimizer.saturation().items() if not math.isnan(s)}
+        assert list(measured) == list(names if step >= 2 else names[:1])
+        assert all(0.05 <= s <= 0.25 for s in measured.values())
 
 
 def test_layers_are_controlled_apart() -> None:

@@ -74,7 +74,7 @@ def list_all(as_json: AsJson = False, home: Home = None, database_url: DatabaseU
     columns = ("name", "role", "state", "created_at", "last_used_at", "expires_at")
     table = Table(*columns)
     for row in found:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+        table.add_row(*(_cell(row[name]) for name in columns))
     Console().print(table)
 
 
@@ -131,8 +131,15 @@ def audit(
     columns = ("at", "key_name", "role", "method", "path", "status", "client")
     table = Table(*columns)
     for row in found:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in columns))
+        table.add_row(*(_cell(row[name]) for name in columns))
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    """What a table shows of a value, brackets and all: a path of the log may have any."""
+    from rich.markup import escape
+
+    return "" if value is None else escape(str(value))
 
 
 def _print_once(key: str) -> None:

@@ -101,7 +101,9 @@ class Server:
                 if response.is_success or gone:
                     return response
                 failure, asked = refusal(self.url, response), retry_after(response)
-                if response.status_code not in AGAIN:
+                # A server that died, or another try of this request, holds the key for a while.
+                held = failure.kind == "idempotency-in-progress"
+                if response.status_code not in AGAIN and not held:
                     raise failure
             pause = patience.pause(asked=asked)
             if pause is None:

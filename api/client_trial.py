@@ -171,7 +171,7 @@ class TrialMethods:
             for line in lines:
                 yield Item(line)
             offset = part["next_offset"]
-            if offset < part["size"]:
+            if part["text"] and offset < part["size"]:
                 continue
             if ended or not follow:
                 break

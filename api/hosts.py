@@ -1,7 +1,8 @@
-"""The Host header's check, against DNS rebinding: a page of another name cannot use us."""
+"""The first look at a request: is it made to us, by a path that means one thing alone."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
@@ -9,9 +10,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 class AllowedHosts:
     """ASGI middleware: answers only requests made to one of our own names.
+
+    Against DNS rebinding: a page of another name cannot use us. A path with a control character is
+    refused too: a route takes ``/v1/audit`` with a newline behind it for ``/v1/audit``, and no
+    other check does.
 
     Args:
         app: what to protect.
@@ -29,6 +36,10 @@ class AllowedHosts:
             if _name(host) not in self._names:
                 detail = f"this service does not answer to the host {host!r}"
                 await problem(400, "unknown-host", detail)(scope, receive, send)
+                return
+            if CONTROL.search(scope["path"]):
+                detail = f"the path {scope['path']!r} has a control character"
+                await problem(400, "malformed-path", detail)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

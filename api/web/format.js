@@ -102,3 +102,11 @@ export function ended(trials) {
 export function meanAndStd({ mean, std }) {
   return std === null ? number(mean) : `${number(mean)} ± ${number(std)}`;
 }
+
+/**
+ * Plotly reads a few tags in its texts; ours have none.
+ * @param {string} text
+ */
+export function escapeHtml(text) {
+  return String(text).slice(0, 120).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+}

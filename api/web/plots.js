@@ -5,6 +5,7 @@
 
 import { colour, recoloured } from './chrome.js';
 import { el } from './dom.js';
+import { escapeHtml } from './format.js';
 
 const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false };
 
@@ -30,7 +31,7 @@ recoloured.add(() => {
  */
 function layoutFor(axes, more = {}) {
   const axis = (/** @type {string} */ title, /** @type {boolean | undefined} */ log) => ({
-    title: { text: title, standoff: 8, font: { size: 12 } }, type: log ? 'log' : undefined, automargin: true,
+    title: { text: escapeHtml(title), standoff: 8, font: { size: 12 } }, type: log ? 'log' : undefined, automargin: true,
     gridcolor: colour('grid'), linecolor: colour('line'), zeroline: false, ticks: 'outside', tickcolor: colour('line'),
     ticklen: 4, exponentformat: log ? 'e' : 'SI', ...(log && { dtick: 1 }),
   });

@@ -6,7 +6,7 @@
 import { read } from './api.js';
 import { colour } from './chrome.js';
 import { byId, el } from './dom.js';
-import { meanAndStd, number } from './format.js';
+import { escapeHtml, meanAndStd, number } from './format.js';
 import { smooth } from './interpolate.js';
 import { drawPlot } from './plots.js';
 import { dimensionsOf } from './space.js';
@@ -39,14 +39,6 @@ function hover(trial) {
   const params = Object.entries(trial.params).filter(([, v]) => typeof v === 'number' || typeof v === 'string')
     .slice(0, 12).map(([name, v]) => `${escapeHtml(name)} ${typeof v === 'number' ? number(v) : escapeHtml(v)}`);
   return [`trial ${trial.number} · ${trial.state.toLowerCase()} · ${number(valueOf(trial))}`, ...params].join('<br>');
-}
-
-/**
- * Plotly reads a few tags in its texts; ours have none.
- * @param {string} text
- */
-export function escapeHtml(text) {
-  return String(text).slice(0, 120).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 }
 
 /** Values outside of what the better half spans hide the rest of a plot: a range without them. */

@@ -6,7 +6,7 @@
 import { ApiError, read } from './api.js';
 import { SERIES } from './colours.js';
 import { byId, el, fill } from './dom.js';
-import { number } from './format.js';
+import { escapeHtml, number } from './format.js';
 import { drawPlot } from './plots.js';
 
 const POINTS = 1000;
@@ -59,7 +59,7 @@ export class MetricPlot {
     if (!name) return drawPlot(this.place, [], { x: 'step', y: '' }, 'nothing was recorded');
     const { metrics } = await read(`${this.url}/metrics`, { names: name, max_steps: POINTS });
     const { steps, values } = metrics[name];
-    await drawPlot(this.place, [{ x: steps, y: values, mode: 'lines', name, line: { color: SERIES[2], width: 1.5 } }],
+    await drawPlot(this.place, [{ x: steps, y: values, mode: 'lines', name: escapeHtml(name), line: { color: SERIES[2], width: 1.5 } }],
       { x: 'step', y: name }, steps.length ? `${name}: ${steps.length} values, the last ${number(values.at(-1))}` : 'no values yet');
   }
 }

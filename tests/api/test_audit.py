@@ -93,13 +93,13 @@ def test_a_query_and_a_body_are_not_in_the_log(
     api: httpx.Client, state: Database, anonymous: httpx.Client, holder: dict[str, str]
 ) -> None:
     anonymous.post("/v1/studies?token=hush", json={"secret": "hush"}, headers=holder)
-    anonymous.post("/v1/studies/a%00b%ff:stop", headers=holder)
+    anonymous.post("/v1/studies/a%c2%85b%ff:stop", headers=holder)
     assert api.get("/v1/audit").status_code == 200
     with state.read() as session:
         for row in session.scalars(select(AuditRow)):
             assert not [v for v in vars(row).values() if isinstance(v, str) and "hush" in v]
         paths = session.scalars(select(AuditRow.path)).all()
-    assert any(path.startswith("/v1/studies/a\\x00b") for path in paths)
+    assert any(path.startswith("/v1/studies/a\x85b") for path in paths)
 
 
 def test_trials_signs_of_life_are_recorded_only_if_they_are_refused(

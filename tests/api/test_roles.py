@@ -127,6 +127,14 @@ def test_a_path_written_otherwise_changes_nothing_either(
     assert study["state"] == "QUEUED"
 
 
+@pytest.mark.parametrize("path", ["/v1/audit%0A", "/v1/audit%0a", "/v1/webhooks%0A", "/%00"])
+def test_a_path_with_a_control_character_is_refused(
+    anonymous: httpx.Client, holders: Keys, path: str
+) -> None:
+    answer = anonymous.get(path, headers=holders["eve"])
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:alphagrad:problem:malformed-path")
+
+
 def test_a_study_from_the_command_line_is_any_submitters(
     state: Database, anonymous: httpx.Client, holders: Keys, name: str
 ) -> None:

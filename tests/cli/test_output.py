@@ -93,6 +93,13 @@ def test_logs_are_lines(home: Path, alphagrad: Command) -> None:
     assert [json.loads(one)["line"] for one in followed] == text.stdout.splitlines()
 
 
+def test_a_log_that_ends_within_a_character_has_an_end(home: Path, alphagrad: Command) -> None:
+    with (home / "logs" / "tiny" / "0.log").open("ab") as file:
+        file.write(b"cut \xce")
+    done = alphagrad("logs", "tiny", "0", "--home", str(home))
+    assert done.stdout.splitlines()[-1] == "cut "
+
+
 def test_show_says_how_many_more_trials_there_are(home: Path, alphagrad: Command) -> None:
     shown = alphagrad("show", "tiny", "--limit", "1", "--home", str(home)).stdout
     assert shown.count("COMPLETE ") == 1

@@ -35,7 +35,7 @@ export function field(path, label, given, { defs, value, help, wide } = {}) {
     el('label', { for: id, title: text }, label), control,
     el('p', { id: `${id}-error`, class: 'error', role: 'alert' }),
     el('p', { id: `${id}-help`, class: 'sr' }, text));
-  const set = (/** @type {any} */ now) => { control.value = written(now); };
+  const set = (/** @type {any} */ now) => { control.value = written(now, kind); };
   if (value !== undefined) set(value);
   return { name: path, place, read: () => parsed(control.value, kind), set };
 }

@@ -46,7 +46,7 @@ export function parsed(text, kind) {
   const typed = text.trim();
   if (typed === '') return undefined;
   if (kind === 'text' || kind === 'choice') return typed;
-  if (kind === 'boolean') return typed === 'true';
+  if (kind === 'boolean') return typed === 'true' || (typed === 'false' ? false : typed);
   if (kind === 'number' || kind === 'integer') {
     const value = Number(typed.replace(/_/g, ''));
     return Number.isFinite(value) ? value : typed;
@@ -58,8 +58,37 @@ export function parsed(text, kind) {
   }
 }
 
-/** @param {any} value */
-export function written(value) {
+/**
+ * A value as one would type it: `parsed` gives it again.
+ * @param {any} value
+ * @param {string} [kind]
+ */
+export function written(value, kind) {
   if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  // A text that would be read as a number, say, keeps its quotes.
+  return kind === 'json' && typeof value === 'string' && parsed(text, kind) !== value ? JSON.stringify(value) : text;
+}
+
+/**
+ * What a list that was typed means: values separated by commas, or a list in JSON.
+ * @param {string} text
+ * @param {string} kind Of its values.
+ * @returns {any[]}
+ */
+export function parsedList(text, kind) {
+  const list = parsed(text, 'json');
+  if (Array.isArray(list)) return list;
+  return text.split(',').map((one) => parsed(one, kind)).filter((one) => one !== undefined);
+}
+
+/**
+ * A list as one would type it; in JSON where commas alone would be read otherwise.
+ * @param {any[]} values
+ * @param {string} kind
+ */
+export function writtenList(values, kind) {
+  const text = values.map((one) => written(one, kind)).join(', ');
+  const whole = JSON.stringify(values);
+  return JSON.stringify(parsedList(text, kind)) === whole ? text : whole;
 }

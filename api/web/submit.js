@@ -7,6 +7,7 @@ import { ApiError, hasKey, read, readAll, write } from './api.js';
 import { toast, toastError } from './chrome.js';
 import { byId, el, fill, path, say } from './dom.js';
 import { field, showErrors } from './fields.js';
+import { written } from './schema.js';
 import { Options } from './spec_options.js';
 import { Params } from './submit_params.js';
 import { toToml } from './toml.js';
@@ -24,7 +25,7 @@ const WORDS = {
   warm_start: 'a list of names', enqueue: 'a list of objects', population: 'an object: see docs/population.md', resources: 'an object: {"cpu": 1, "gpu": 0}',
 };
 /** Not said again where a study is cloned. @type {Record<string, any>} */
-const DEFAULTS = { engine: 'optuna', priority: 0, retries: 0, retry_delay: 0, stack: 1 };
+const DEFAULTS = { engine: 'optuna', priority: 0, retries: 0, retry_delay: 0, stack: 1, resources: { cpu: 1, gpu: 0 } };
 const form = /** @type {HTMLFormElement} */ (byId('form'));
 const verdict = byId('verdict');
 /** @type {Record<string, import('./fields.js').Field>} */
@@ -136,13 +137,16 @@ function build(schemas) {
 /** Fill the form from a study that is there. */
 async function like(/** @type {string} */ name) {
   const { spec: given } = await read(path`/v1/studies/${name}`);
-  if (given.task) task.value = given.task;
+  const known = tasks.some((one) => one.name === given.task);
+  // Of engine remote: a task that only its clients know, or none.
+  if (!known) task.append(el('option', { value: given.task ?? '' }, given.task ?? 'none'));
+  task.value = given.task ?? '';
   choose();
   params.reset(params.schema, given.params);
   for (const [key, one] of Object.entries(fields)) {
     const value = given[key];
     const empty = value === null || value === undefined || (Array.isArray(value) && !value.length);
-    if (key !== 'seed') one.set(empty || key === 'resources' || value === DEFAULTS[key] ? undefined : value);
+    if (key !== 'seed') one.set(empty || written(value) === written(DEFAULTS[key]) ? undefined : value);
   }
   fields.name.set(`${name}-2`.slice(0, 100));
   sampler.show(given.sampler);

@@ -4,7 +4,7 @@
  */
 
 import { el, fill } from './dom.js';
-import { kindOf, parsed, resolved, written } from './schema.js';
+import { kindOf, parsedList, resolved, writtenList } from './schema.js';
 import { field } from './fields.js';
 
 const NUMBER = { type: 'number' };
@@ -52,7 +52,7 @@ class Param {
       fill(this.inputs, this.fixed.place);
     } else if (this.mode === 'categorical') {
       const given = searched.choices ?? this.schema.enum ?? (this.kind === 'boolean' ? [true, false] : []);
-      this.choices = field(`${at}.choices`, 'choices, separated by commas', { type: 'string' }, { value: given.map(written).join(', ') });
+      this.choices = field(`${at}.choices`, 'choices, separated by commas', { type: 'string' }, { value: writtenList(given, this.kind) });
       fill(this.inputs, this.choices.place);
     } else {
       this.low = field(`${at}.low`, 'low', NUMBER, { value: searched.low });
@@ -70,9 +70,7 @@ class Param {
     if (this.mode === 'fixed') return this.fixed?.read();
     const when = this.when ? { when: this.when } : {};
     if (this.mode === 'categorical') {
-      const kind = this.kind === 'json' ? 'json' : this.kind;
-      const texts = String(this.choices?.read() ?? '').split(',').map((text) => text.trim()).filter(Boolean);
-      return { type: 'categorical', choices: texts.map((text) => parsed(text, kind)), ...when };
+      return { type: 'categorical', choices: parsedList(this.choices?.read() ?? '', this.kind), ...when };
     }
     const entries = Object.entries({ low: this.low?.read(), high: this.high?.read(), step: this.step?.read() }).filter(([, v]) => v !== undefined);
     return { type: this.mode, ...Object.fromEntries(entries), ...(this.log?.checked && { log: true }), ...when };

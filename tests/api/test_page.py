@@ -1,6 +1,7 @@
 """The pages in a real browser, with a real service behind them."""
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -227,6 +228,51 @@ def test_the_verbs_of_a_study(
     # What was refused; and the page may look once more at what is just being deleted.
     watched.errors = [e for e in watched.errors if "422" not in e and "404" not in e]
     watched.expect_clean(service_url)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {
+            "engine": "remote",
+            "task": "their-own",
+            "params": {"size": "3", "eps": 0.5, "x": [1, "1"]},
+        },
+        {
+            "task": "dqn",
+            "resources": {"cpu": 2, "gpu": 0},
+            "priority": -3,
+            "params": {
+                "env_id": {"type": "categorical", "choices": ["CartPole-v1", "a, b", "1"]},
+                "hidden_sizes": [8, 8],
+                "alpha[*.bias]": {"type": "float", "low": 1, "high": 2},
+            },
+        },
+        {
+            "engine": "remote",
+            "directions": ["minimize", "maximize"],
+            "params": {"kind": {"type": "categorical", "choices": [1, "1", True, "true", "yes"]}},
+        },
+    ],
+    ids=lambda spec: spec.get("task", "no-task"),
+)
+def test_a_clone_has_all_that_its_model_has(
+    tab: Page, service: httpx.Client, service_url: str, spec: dict[str, Any]
+) -> None:
+    name = f"page-model-{spec.get('task', 'no-task')}"
+    answer = service.post("/v1/studies", json=spec | {"name": name, "n_trials": 7})
+    assert answer.status_code == 202, answer.text
+    watched = Watched(tab)
+    tab.goto(f"{service_url}/submit?like={name}")
+    tab.locator("#form[data-ready]").wait_for()
+    tab.get_by_text("JSON", exact=True).click()
+    shown = json.loads(tab.locator("#preview").inner_text())
+    assert shown == shown | spec
+    general = {"name", "n_trials", "parallelism", "direction", "sampler"}
+    assert shown.keys() - spec.keys() <= general  # nothing that only repeats a default
+    assert (shown["name"], shown["n_trials"]) == (f"{name}-2", 7)
+    watched.expect_clean(service_url)
+    assert service.post(f"/v1/studies/{name}:cancel").is_success
 
 
 def test_a_tab_without_the_key_asks_for_it_and_the_study_is_cancelled(

@@ -31,7 +31,7 @@ class Server:
     """Makes the requests of one server and judges its answers; others send them.
 
     A request is tried again when the connection breaks and when the server says 429 or 503. Every
-    POST carries an ``Idempotency-Key``, so that the server does it once however often it comes.
+    POST and PATCH carries an ``Idempotency-Key``: the server does it once however often it comes.
 
     Args:
         http: builds the requests.
@@ -45,7 +45,7 @@ class Server:
 
     def request(self, verb: str, path: str, **options: Unpack[Options]) -> httpx.Request:
         """A request of a path from the server's root, not sent yet."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())} if verb == "POST" else {}
+        headers = {"Idempotency-Key": str(uuid.uuid4())} if verb in ("POST", "PATCH") else {}
         headers |= options.get("headers", {})
         params = options.get("params", {})
         return self._http.build_request(

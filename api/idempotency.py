@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: a POST that is sent again is answered as the first time, and done once."""
+"""``Idempotency-Key``: what is sent again is answered as the first time, and done once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from alphagrad.tuner.idempotency import HOLD_SECONDS, MismatchError, StoredAnswe
 logger = logging.getLogger(__name__)
 
 HEADER = "idempotency-key"
+METHODS = ("POST", "PATCH")
+"""Those that take a key; GET, PUT and DELETE do no more when they are sent again."""
 KEY = re.compile(r"[!-~]{1,255}")
 WAIT_SECONDS = 10.0
 """So long a repeated request waits for the first one's answer."""
@@ -40,7 +42,7 @@ Result = TypeVar("Result")
 
 
 class IdempotencyKeys:
-    """ASGI middleware: a POST under ``/v1`` with a key is executed once.
+    """ASGI middleware: a POST or PATCH under ``/v1`` with a key is executed once.
 
     What was not the server's fault is kept for a day, so that it comes again; after an error of the
     server's own, or when it was told to wait, the request may be sent anew. It stands behind the
@@ -61,7 +63,7 @@ class IdempotencyKeys:
         """Pass the request on, or answer in its place."""
         if (
             scope["type"] != "http"
-            or scope["method"] != "POST"
+            or scope["method"] not in METHODS
             or not scope["path"].startswith("/v1/")
         ):
             await self._app(scope, receive, send)
@@ -200,7 +202,8 @@ def _scope_of(request: Request) -> str:
 
 def _fingerprint(scope: Scope, body: bytes) -> str:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
-    said = hashlib.sha256(path + b"?" + scope["query_string"] + b"\n")
+    method: str = scope["method"]
+    said = hashlib.sha256(method.encode() + b" " + path + b"?" + scope["query_string"] + b"\n")
     said.update(body)
     return said.hexdigest()
 

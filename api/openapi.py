@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from alphagrad.api import idempotency
 from alphagrad.api.auth import OPEN_PATHS
 from alphagrad.api.openapi_examples import add_examples
 from alphagrad.api.roles import READING
@@ -141,7 +142,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["security"] = [] if is_open else [{"bearer": []}]
     if not is_open and method.upper() in READING:
         operation["security"].append({"cookie": []})
-    if method == "post" and path.startswith("/v1/"):
+    if method.upper() in idempotency.METHODS and path.startswith("/v1/"):
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     responses: dict[str, Any] = operation["responses"]
     for status in _statuses(path, method, operation):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 from typing import Generic, Literal, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from alphagrad.tuner.errors import FieldError, SpecError
 
 Item = TypeVar("Item")
+POSITION = re.compile(r"[0-9]{1,10}")
 
 
 class Page(BaseModel, Generic[Item]):
@@ -46,7 +48,7 @@ def decode_token(
     except (ValueError, binascii.Error):
         text = ""
     prefix, _, position = text.partition(":")
-    if prefix != order or not position.isdecimal() or int(position) >= 2**31:
+    if prefix != order or not POSITION.fullmatch(position) or int(position) >= 2**31:
         message = "must be the next_page_token of an earlier answer of the same list"
         raise SpecError([FieldError("page_token", token, message)])
     return int(position)

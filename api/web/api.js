@@ -137,7 +137,7 @@ export async function write(method, url, body, headers = {}) {
  */
 export async function writeAnswer(method, url, body, headers = {}) {
   // The same for all tries of one write, so that it is done once.
-  const once = method === 'POST' ? { 'Idempotency-Key': randomKey() } : {};
+  const once = method !== 'DELETE' ? { 'Idempotency-Key': randomKey() } : {};
   let key = sessionStorage.getItem(KEY);
   let why = '';
   for (;;) {

@@ -78,6 +78,15 @@ def test_a_repeated_post_has_one_key_and_the_next_another() -> None:
         assert {asked.body for asked in server.asked} == {'{"name":"s"}'}
 
 
+def test_a_repeated_patch_has_one_key() -> None:
+    study = Answer(body=json.dumps({"name": "s", "state": "QUEUED"}))
+    with ScriptedServer([study, Answer(cut=True), study]) as server:
+        with Client(server.url, KEY) as client:
+            client.study("s").edit(n_trials=9)
+        first, second = (asked.headers["idempotency-key"] for asked in server.asked[1:])
+        assert first == second
+
+
 def test_what_was_deleted_before_the_connection_broke_is_deleted() -> None:
     gone = problem(404, "not-found", "no study is named 's'")
     study = Answer(body=json.dumps({"name": "s", "state": "COMPLETED"}))

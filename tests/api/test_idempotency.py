@@ -67,6 +67,17 @@ def test_a_key_of_another_request_is_refused(api: httpx.Client, name: str) -> No
     assert api.get(f"/v1/studies/{name}-b").status_code == 404
 
 
+def test_a_repeated_patch_changes_once(api: httpx.Client, name: str) -> None:
+    assert api.post("/v1/studies", json=body_of(name)).status_code == 202
+    url, headers = f"/v1/studies/{name}", {"Idempotency-Key": f"key-{name}"}
+    first = api.patch(url, json={"n_trials": 5}, headers=headers)
+    assert (first.status_code, first.json()["n_trials"]) == (200, 5)
+    assert api.patch(url, json={"n_trials": 7}).json()["n_trials"] == 7  # another's, in between
+    again = api.patch(url, json={"n_trials": 5}, headers=headers)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    assert api.get(url).json()["n_trials"] == 7
+
+
 def test_a_refusal_comes_again_too(api: httpx.Client, name: str) -> None:
     headers = {"Idempotency-Key": f"key-{name}"}
     first = api.post(f"/v1/studies/{name}:pause", headers=headers)

@@ -57,11 +57,11 @@ def test_every_operation_declares_its_problems(operations: dict[str, dict[str, A
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
 
 
-def test_every_post_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+def test_what_may_not_be_done_twice_takes_an_idempotency_key(document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             names = [parameter["name"] for parameter in operation.get("parameters", ())]
-            takes = method == "post" and path.startswith("/v1/")
+            takes = method in ("post", "patch") and path.startswith("/v1/")
             assert ("Idempotency-Key" in names) == takes, (method, path)
 
 

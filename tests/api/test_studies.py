@@ -281,6 +281,11 @@ def test_a_page_token_of_nobodys_making_is_refused(
         assert fields(api.get(path, params={"page_token": token})) == {"page_token": token}
 
 
+def test_a_page_token_of_thousands_of_digits_is_refused(api: httpx.Client) -> None:
+    answer = api.get("/v1/studies", params={"page_token": encoded("after:" + "9" * 5000)})
+    assert fields(answer).keys() == {"page_token"}
+
+
 def test_a_stopped_study_starts_nothing_more(api: httpx.Client, name: str) -> None:
     post(api, spec(name))
     answer = api.post(f"/v1/studies/{name}:stop")

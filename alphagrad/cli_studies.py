@@ -35,6 +35,8 @@ def clone(
 ) -> None:
     """Submit a study again under another name, e.g. with seed=2 n_trials=40."""
     fields = {"warm_start": warm_start} | assigned(changes)
+    if "name" in fields:
+        raise typer.BadParameter(f"name={fields['name']}: the new study's name is {name!r} already")
     made = session.client.study(study).clone(name, **fields)
     warn(made.warnings)
     session.show(made.data, lambda: f"{made.name} {made.state}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import httpx
@@ -53,6 +54,32 @@ def away(url: str, error: httpx.TransportError) -> ServerAwayError:
     said = str(error) or type(error).__name__
     message = f"no answer from {url}: {said}; start it with `alphagrad serve`, or mend the URL"
     return ServerAwayError(message, status=None)
+
+
+def not_json(value: Any, *, field: str = "") -> ApiError | None:
+    """The error for a value that cannot be sent as JSON; ``None`` if it can.
+
+    Example:
+        >>> print(not_json({"params": {"alpha": [1.0, float("inf")]}}))
+        params.alpha.1: JSON has no inf, but finite numbers, text, true and false, lists and objects
+        >>> not_json({"n_trials": 3}) is None
+        True
+    """
+    if isinstance(value, Mapping):
+        inner = [(str(name), one) for name, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(str(place), one) for place, one in enumerate(value)]
+    elif (
+        value is None
+        or isinstance(value, str | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return None
+    else:
+        allowed = "finite numbers, text, true and false, lists and objects"
+        return ApiError(f"{field}: JSON has no {value!r}, but {allowed}", status=None)
+    found = (not_json(one, field=f"{field}.{name}" if field else name) for name, one in inner)
+    return next((error for error in found if error is not None), None)
 
 
 def refusal(url: str, response: httpx.Response) -> ApiError:

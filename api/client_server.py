@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from alphagrad.api.client_errors import ApiError, away, refusal
+from alphagrad.api.client_errors import ApiError, away, not_json, refusal
 from alphagrad.api.client_patience import AGAIN, Patience, retry_after
 from alphagrad.api.client_steps import Item, Items, Open, Read, Send, Sleep, Steps
 
@@ -44,7 +44,13 @@ class Server:
         self.url = str(http.base_url).rstrip("/")
 
     def request(self, verb: str, path: str, **options: Unpack[Options]) -> httpx.Request:
-        """A request of a path from the server's root, not sent yet."""
+        """A request of a path from the server's root, not sent yet.
+
+        Raises:
+            ApiError: what is to be sent is no JSON.
+        """
+        if (error := not_json(options.get("json"))) is not None:
+            raise error
         headers = {"Idempotency-Key": str(uuid.uuid4())} if verb in ("POST", "PATCH") else {}
         headers |= options.get("headers", {})
         params = options.get("params", {})

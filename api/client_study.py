@@ -174,7 +174,7 @@ class StudyMethods(Generic[StudyT, TrialT]):
         """
         body: dict[str, Any] = {"name": name, **changes}
         if not isinstance(warm_start, bool):
-            body["warm_start"] = list(warm_start)
+            body["warm_start"] = warm_start
         data = yield from self._server.call(
             "POST", f"{self._path}:clone", json=body, params={"warm_start": warm_start is True}
         )

@@ -73,6 +73,27 @@ def test_a_refused_study_names_its_field(alphagrad: Command, tmp_path: Path) -> 
     assert "n_trials" in one_line(alphagrad("submit", str(file)))
 
 
+def test_a_value_that_json_does_not_have_is_named(alphagrad: Command, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    for value, named in (
+        ("[1, 1979-05-27]", ".1: JSON has no datetime.date(1979, 5, 27)"),
+        ("inf", ": JSON has no inf"),
+    ):
+        file.write_text(f'name = "bad"\ntask = "digits"\n[params]\nepochs = {value}\n')
+        assert f"params.epochs{named}" in one_line(alphagrad("submit", str(file)))
+
+
+def test_the_fields_of_a_clone_are_judged(alphagrad: Command, tmp_path: Path) -> None:
+    file = tmp_path / "cloned.toml"
+    file.write_text('name = "cloned"\nengine = "remote"\nn_trials = 1\n')
+    assert alphagrad("submit", str(file)).returncode == 0
+    for given in ("3", "cloned", "null"):
+        assert "warm_start" in one_line(alphagrad("clone", "cloned", "b", f"warm_start={given}"))
+    twice = alphagrad("clone", "cloned", "b", "name=c")
+    assert twice.returncode == 2
+    assert "name=c" in twice.stderr
+
+
 @pytest.mark.parametrize("command", ["show", "stop"])
 def test_a_study_that_is_not_there_is_named(alphagrad: Command, command: str) -> None:
     assert "'nobody'" in one_line(alphagrad(command, "nobody"))

@@ -58,6 +58,7 @@ PROBLEMS: dict[str, str] = {
     "409": "It does not fit the state of what it is about",
     "412": "What the caller saw last is not what is there now",
     "413": "The body is too large",
+    "415": "The body is not said to be application/json",
     "422": "A field, a parameter or a header is not valid; `errors` names each",
     "429": "Too many requests of this key; Retry-After says when to come again",
     "500": "An error of the server's own",
@@ -168,6 +169,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         found.append("412")
     if writes:
         found += ["408", "413"]
+    if "requestBody" in operation:
+        found.append("415")
     if names or "requestBody" in operation:
         found.append("422")
     if path.endswith("/histogram"):

@@ -102,6 +102,11 @@ def install_problem_handlers(app: FastAPI) -> None:
     def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         if any(detail["type"] == "json_invalid" for detail in error.errors()):
             return problem(400, "malformed-json", "the body is not JSON")
+        if any(isinstance(detail.get("input"), bytes) for detail in error.errors()):
+            # FastAPI gives a body that is not said to be JSON as it came.
+            said = request.headers.get("content-type") or "missing"
+            detail = f"Content-Type is {said}, and must be application/json"
+            return problem(415, "unsupported-media-type", detail)
         # The first part of a place is where it stands: body, path or query.
         details = [{**detail, "loc": detail["loc"][1:]} for detail in error.errors()]
         return _spec(request, SpecError(field_errors(details)))

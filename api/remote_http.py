@@ -93,7 +93,7 @@ class RemoteServer:
                     found: dict[str, Any] = answer.json()
                     return found
                 if answer.status_code < 500 and answer.status_code != 429:
-                    raise _refusal(self._url, answer)
+                    raise _refusal(self._url, answer, of_trial=what.startswith("trials/"))
                 trouble = f"{self._url} answers {answer.status_code}"
                 wait = _retry_after(answer)
             if time.monotonic() > give_up_at:
@@ -105,9 +105,10 @@ class RemoteServer:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _refusal(url: str, answer: httpx.Response) -> Exception:
+def _refusal(url: str, answer: httpx.Response, *, of_trial: bool) -> Exception:
     error = refusal(url, answer)
-    return LostTrialError(str(error)) if error.kind == "stale-fence" else error
+    lost = error.kind == "stale-fence" or (of_trial and error.kind == "not-found")
+    return LostTrialError(str(error)) if lost else error
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -43,7 +43,7 @@ export class Trials {
   async update(study) {
     const { QUEUED: _, ...counts } = study.trials;
     for (const trial of this.byNumber.values()) if (!ENDED.has(trial.state)) this.dirty.add(trial.number);
-    const wanted = [...this.dirty];
+    const wanted = [...this.dirty].filter((number) => number < MOST); // later ones are not shown
     this.dirty.clear();
     if (this.byNumber.size && wanted.length <= 30) {
       const found = await Promise.all(wanted.map((number) => read(`${this.url}/${number}`)));

@@ -141,6 +141,19 @@ def test_a_lost_trial_stops(api: httpx.Client, name: str, ask: Ask) -> None:
         ask()
 
 
+def test_a_trial_of_a_deleted_study_is_lost(
+    api: httpx.Client, name: str, ask: Ask, wait_for: Wait
+) -> None:
+    study = RemoteStudy(api, name)
+    with ask() as trial:
+        api.post(f"{study.path}:cancel").raise_for_status()
+        wait_for(lambda: api.delete(study.path).is_success)  # the server ends it first
+        trial.report(0.5, step=1)
+        assert trial.should_prune()
+        with pytest.raises(LostTrialError, match="no study is named"):
+            trial.tell(1.0)
+
+
 def test_what_the_server_refuses_is_raised(
     api: httpx.Client, name: str, server_url: str, key: str, ask: Ask
 ) -> None:

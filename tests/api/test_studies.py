@@ -156,6 +156,14 @@ def test_what_is_not_json_is_malformed(api: httpx.Client, body: bytes) -> None:
     problem(answer, 422 if body == b"" else 400)
 
 
+@pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain", None])
+def test_a_body_has_to_be_said_to_be_json(api: httpx.Client, name: str, said: str | None) -> None:
+    headers = {} if said is None else {"Content-Type": said}  # the first is what curl -d says
+    answer = api.post("/v1/studies", content=json.dumps(spec(name)), headers=headers)
+    assert problem(answer, 415)["detail"].startswith(f"Content-Type is {said or 'missing'}, and")
+    assert api.get(f"/v1/studies/{name}").status_code == 404
+
+
 @pytest.mark.parametrize("body", [[], 1, "text", None])
 def test_json_that_is_no_object_is_refused(api: httpx.Client, body: Any) -> None:
     problem(post(api, body), 422)

@@ -255,7 +255,7 @@ class AlphaGrad(Optimizer, Knob):
         if not is_packed(group, params[0].device):
             pack_group(group)
         grads = [p.grad for p in params]
-        momentum, differentiable = group["momentum"], self.defaults["differentiable"]
+        momentum, differentiable = group["momentum"], group["differentiable"]
         buffers = self._momentum_buffers(params, grads) if momentum else ()
         if rehearsed:
             return

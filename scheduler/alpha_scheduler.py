@@ -124,6 +124,9 @@ class AlphaScheduler:
     def attach(self) -> Self:
         """Call :meth:`step` after every step of the optimizer; a second call changes nothing.
 
+        A copy, or what was pickled, has to be attached anew: its optimizer has lost its hooks, as
+        all of torch's do.
+
         Returns:
             The scheduler itself.
         """
@@ -147,6 +150,10 @@ class AlphaScheduler:
             if handle is not None:
                 handle.remove()
         self._handle = self._start_handle = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: not the hooks."""
+        return self.__dict__ | {"_handle": None, "_start_handle": None}
 
     def state_dict(self) -> dict[str, Any]:
         """Give a copy of everything but the optimizer and the hook; the optimizer saves α."""

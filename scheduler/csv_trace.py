@@ -14,7 +14,7 @@ class CsvTrace:
 
     Rows of one step are written with one call, unbuffered, so that the file is complete up to the
     last step whenever the process ends; half a row that a crash left is dropped. A run that goes on
-    from a checkpoint replaces the rows of its layers from the first step that it writes. A
+    from a checkpoint, or goes back to one, replaces the rows of its layers from that step on. A
     saturation that was not measured is ``nan``, which ``float`` and pandas read.
 
     Args:
@@ -36,7 +36,7 @@ class CsvTrace:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._known: set[str] = set()
+        self._last: dict[str, int] = {}
 
     def last_step(self, layers: Sequence[str]) -> int:
         """Give the last step of these layers in the file, 0 if there is none."""
@@ -60,9 +60,9 @@ class CsvTrace:
         Raises:
             ValueError: the file is there and has other columns.
         """
-        if new := set(layers) - self._known:
-            self._drop(new, step)
-            self._known |= new
+        if anew := {name for name in layers if self._last.get(name, step) >= step}:
+            self._drop(anew, step)
+        self._last |= dict.fromkeys(layers, step)
         rows = zip(layers, alphas, saturations, strict=True)
         # Nine digits give each float32 back.
         self._append([str(step), name, f"{alpha:.9g}", f"{s:.9g}"] for name, alpha, s in rows)

@@ -54,4 +54,4 @@ class ExponentialAlpha(FactorAlpha):
         if self.end_factor is None:
             return log
         end = math.log(self.end_factor)
-        return min(log, end) if self.gamma > 1 else max(log, end)
+        return max(min(log, max(end, 0.0)), min(end, 0.0))

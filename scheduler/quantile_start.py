@@ -68,6 +68,8 @@ def quantile_alpha(
     sizes = torch.tensor(layer_sizes(params, norm=group["norm"]), dtype=wide).to(device)
     # log k = log α − log √d, where α = τ·(‖g‖ + ε) / quantile of |g|.
     log_norm = (square.sqrt() + group["eps"]).log()
+    if group["norm"] == "none":
+        log_norm = 0.0 * log_norm  # still NaN where it was not finite
     log_k = math.log(tau) + log_norm - weighted / count - sizes.log() / 2
     log_k = torch.where(log_k.isfinite(), log_k, torch.nan)
     if min_numel > 1:

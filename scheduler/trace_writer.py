@@ -125,6 +125,10 @@ class AlphaTraceWriter:
             self._handle.remove()
             self._handle = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: not the hook."""
+        return self.__dict__ | {"_handle": None}
+
     def write(self) -> None:
         """Write now, whatever the step."""
         if self._sink is not None:

@@ -53,6 +53,18 @@ def test_the_learning_rate_can_be_learned() -> None:
     assert lr.grad.item() == pytest.approx(-4 * torch.tanh(torch.tensor(1.5)).item(), rel=1e-6)
 
 
+def test_one_group_may_be_differentiable() -> None:
+    one, other = torch.ones(4).clone(), torch.ones(4, requires_grad=True)
+    options = {"params": [one], "differentiable": True}
+    optimizer = AlphaGrad([options, {"params": [other]}], alpha=3.0)
+    gradient = torch.ones(4, requires_grad=True)
+    one.grad, other.grad = gradient * 2, torch.ones(4)
+    optimizer.step()
+    one.sum().backward()  # type: ignore[no-untyped-call]
+    assert gradient.grad is not None
+    assert other.is_leaf
+
+
 def test_without_it_a_step_is_invisible_to_autograd() -> None:
     p = torch.ones(4, requires_grad=True)
     optimizer = AlphaGrad([p], foreach=False)

@@ -1,5 +1,6 @@
 """What every α scheduler keeps to."""
 
+import copy
 import io
 import math
 from typing import Any
@@ -94,6 +95,20 @@ def test_a_state_saved_in_mid_run_continues_identically(factory: Factory) -> Non
     other.load_state_dict(saved[1])
     assert train(resumed, range(4, 10)) == expected
     assert other.last_step == scheduler.last_step == 10
+
+
+@every_scheduler
+def test_a_copy_has_to_be_attached_and_then_goes_on(factory: Factory) -> None:
+    optimizer = make()
+    scheduler = factory(optimizer).attach()
+    train(optimizer, range(4))
+    optimizer_too, copied = copy.deepcopy((optimizer, scheduler))
+    assert scheduler.attached
+    assert not copied.attached  # a copied optimizer has no hooks
+    expected = train(optimizer, range(4, 8))
+    copied.attach()
+    assert train(optimizer_too, range(4, 8)) == expected
+    assert copied.last_step == scheduler.last_step == 8
 
 
 @every_scheduler

@@ -61,6 +61,14 @@ CURVES: dict[str, tuple[Callable[[AlphaGrad], AlphaScheduler], Callable[[int], f
         lambda o: ExponentialAlpha(o, gamma=0.8, end_factor=0.3),
         lambda t: max(0.8**t, 0.3),
     ),
+    "exponential, ended before it began": (
+        lambda o: ExponentialAlpha(o, gamma=1.1, end_factor=1.0),
+        lambda t: 1.0,
+    ),
+    "exponential of a factor of 1": (
+        lambda o: ExponentialAlpha(o, end_factor=10.0),
+        lambda t: 1.0,
+    ),
     "lambda": (
         lambda o: LambdaAlpha(o, alpha_lambda=lambda t: 2 + math.sin(t)),
         lambda t: 2 + math.sin(t),

@@ -142,6 +142,17 @@ def test_from_the_quantile_start_it_is_in_the_band_from_the_first_step(
     assert scheduler.last_step == 300
 
 
+@pytest.mark.parametrize("scale", [0.01, 0.5])
+def test_without_a_norm_it_starts_by_the_gradients_themselves(scale: float) -> None:
+    torch.manual_seed(0)
+    p = torch.zeros(D, requires_grad=True)
+    optimizer = AlphaGrad([p], norm="none")
+    SaturationScheduler(optimizer).attach()
+    p.grad = scale * torch.randn(D)
+    optimizer.step()
+    assert optimizer.saturation()["0.0"] == pytest.approx(MIDDLE, abs=0.01)
+
+
 def test_the_start_is_made_once_and_leaves_pins_and_other_layers_alone() -> None:
     torch.manual_seed(0)
     names = ("a", "b", "other", "without")

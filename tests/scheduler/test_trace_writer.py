@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -137,6 +138,19 @@ def test_a_run_that_goes_on_from_a_checkpoint_replaces_what_came_after_it(tmp_pa
     assert {layer: max(rows) for layer, rows in read_trace(file).items()} == dict.fromkeys(NAMES, 6)
     train(resumed, range(6, 9))
     assert read_trace(file) == expected
+
+
+def test_a_run_that_goes_back_replaces_what_came_after(tmp_path: Path) -> None:
+    optimizer, file = make(), tmp_path / "alpha.csv"
+    writer = AlphaTraceWriter(optimizer, file).attach()
+    train(optimizer, range(2))
+    saved = writer.state_dict(), copy.deepcopy(optimizer.state_dict())
+    train(optimizer, range(2, 6))
+    expected = file.read_text()
+    writer.load_state_dict(saved[0])
+    optimizer.load_state_dict(saved[1])
+    train(optimizer, range(2, 6))
+    assert file.read_text() == expected
 
 
 def test_without_a_state_it_goes_on_after_the_files_last_step(tmp_path: Path) -> None:

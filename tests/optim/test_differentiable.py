@@ -55,8 +55,8 @@ def test_the_learning_rate_can_be_learned() -> None:
 
 def test_one_group_may_be_differentiable() -> None:
     one, other = torch.ones(4).clone(), torch.ones(4, requires_grad=True)
-    options = {"params": [one], "differentiable": True}
-    optimizer = AlphaGrad([options, {"params": [other]}], alpha=3.0)
+    groups: list[dict[str, Any]] = [{"params": [one], "differentiable": True}, {"params": [other]}]
+    optimizer = AlphaGrad(groups, alpha=3.0)
     gradient = torch.ones(4, requires_grad=True)
     one.grad, other.grad = gradient * 2, torch.ones(4)
     optimizer.step()

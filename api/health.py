@@ -21,12 +21,14 @@ class Health(BaseModel):
 
 
 @router.get("/healthz")
+@router.head("/healthz", include_in_schema=False)
 def healthz() -> Health:
     """Whether the server answers; needs no key."""
     return Health()
 
 
 @router.get("/readyz")
+@router.head("/readyz", include_in_schema=False)
 def readyz(database: DatabaseDep) -> Health:
     """Whether the server can do its work: the database answers; needs no key."""
     with database.read() as session:

@@ -155,6 +155,9 @@ def test_each_trial_ends_once(database: Database) -> None:
 def test_health_needs_no_key_and_metrics_do(anonymous: httpx.Client) -> None:
     assert anonymous.get("/healthz").json() == {"status": "ok"}
     assert anonymous.get("/readyz").json() == {"status": "ok"}
+    for path in ("/healthz", "/readyz"):  # monitors ask with HEAD
+        answer = anonymous.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
     assert anonymous.get("/metrics").status_code == 401
 
 

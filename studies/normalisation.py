@@ -1,4 +1,4 @@
-"""Running normalisation of observations and rewards, as gymnasium's wrappers do it for one."""
+"""Running normalisation of observations, as gymnasium's wrapper does it for one, and of rewards."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -89,13 +89,19 @@ class ObservationNorm:
 class RewardNorm:
     """Divides rewards by the running deviation of the discounted return.
 
+    The return begins anew after an end. gymnasium's wrapper forgets it before the step that ends
+    the task, so that this step's reward goes into the next episode's, and at no time limit.
+
     Args:
         shape: (agents, environments).
         gamma: discount.
+        forgets_before: as gymnasium does it, where `ends` are those of the task (default: False).
     """
 
-    def __init__(self, shape: tuple[int, int], *, gamma: float) -> None:
-        self._gamma = gamma
+    def __init__(
+        self, shape: tuple[int, int], *, gamma: float, forgets_before: bool = False
+    ) -> None:
+        self._gamma, self._forgets_before = gamma, forgets_before
         self._count = FIRST_COUNT
         self._sum: Float64 = np.zeros(shape)
         self._squares: Float64 = np.full(shape, FIRST_COUNT)
@@ -111,6 +117,9 @@ class RewardNorm:
         Returns:
             The same shape, within ±10.
         """
+        if self._forgets_before:
+            self._returns = self._returns * ~ends[:, 0]
+            ends = np.concatenate([ends[:, 1:], np.zeros_like(ends[:, :1])], axis=1)
         # What the episodes under way have summed up so far goes on as a part of the first reward.
         before = rewards.copy()
         before[:, 0] += self._gamma * self._returns

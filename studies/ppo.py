@@ -1,8 +1,10 @@
 """The task `ppo`: proximal policy optimization (Schulman et al., 2017) for continuous actions.
 
-The hyperparameters and the networks are those of CleanRL's ppo_continuous_action.py. Two things
-differ: at a time limit the value of the state reached counts as what would have followed, and the
-trial's value comes from episodes without noise, played beside the training.
+The hyperparameters and the networks are those of CleanRL's ppo_continuous_action.py. Three things
+differ: at a time limit the value of the state reached counts as what would have followed; the
+discounted return by which rewards are normalised begins anew after each episode; and the trial's
+value comes from episodes without noise, played beside the training. With `time_limit_bootstrap`
+false the first two are as CleanRL has them.
 
 Several agents, each a trial of its own, can train side by side in one process: all arrays have a
 leading axis of agents, and an agent's numbers do not depend on who trains beside it.
@@ -93,7 +95,11 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
         generators=[agent.weights for agent in agents],
     )
     norm = ObservationNorm((len(agents), num_envs, size))
-    reward_norm = RewardNorm((len(agents), num_envs), gamma=params.gamma)
+    reward_norm = RewardNorm(
+        (len(agents), num_envs),
+        gamma=params.gamma,
+        forgets_before=not params.time_limit_bootstrap,
+    )
     shared = {"learner": learner, "observation_norm": norm, "reward_norm": reward_norm}
     inputs = norm.update(np.stack([agent.observations() for agent in agents]))
     for index, agent in enumerate(agents):
@@ -121,7 +127,7 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
         squares = np.square(noise).reshape(len(agents), -1, action_size)
         log_probs = gaussian_log_prob(squares, learner.log_std)
         noise *= np.exp(learner.log_std)[:, None, None]
-        ends = np.zeros(shape, np.bool_)
+        ends, terminations = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         final_values = np.zeros(shape, np.float32)
         for step in range(num_steps):
             observations[:, step] = inputs
@@ -134,7 +140,8 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
                     rewards[index, step, number] = episode.reward
                     if terminated or truncated:
                         ends[index, step, number] = True
-                        if not terminated:
+                        terminations[index, step, number] = terminated
+                        if not terminated and params.time_limit_bootstrap:
                             last = norm(episode.observation, agent=index, environment=number)
                             value = learner.values(last[None, None], agent=index)
                             final_values[index, step, number] = value.item()
@@ -149,7 +156,7 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
         next_values = np.concatenate([values[:, 1:], learner.values(inputs)[:, None]], 1)
         next_values = np.where(ends, final_values, next_values)
         advantage = advantages(
-            reward_norm.update(rewards, ends),
+            reward_norm.update(rewards, ends if params.time_limit_bootstrap else terminations),
             values,
             next_values,
             ends,

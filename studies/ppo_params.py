@@ -36,6 +36,11 @@ class PPOParams(BackendParams, OptimizerParams):
     gae_lambda: float = Field(
         default=0.95, ge=0, le=1, description="decay of generalised advantage estimation"
     )
+    time_limit_bootstrap: bool = Field(
+        default=True,
+        description="whether the value of the state that a time limit cut off counts; false: "
+        "nothing follows it, and the rewards' deviation is as in gymnasium, as CleanRL has both",
+    )
     num_minibatches: int = Field(default=32, ge=1, description="minibatches in a rollout")
     update_epochs: int = Field(default=10, ge=1, description="passes over a rollout")
     norm_adv: bool = Field(

@@ -23,6 +23,7 @@ class Played:
         plain = gym.make(name)
         self.wrapped = NormalizeObservation(NormalizeReward(gym.make(name), gamma=0.9))
         self.rewards: list[tuple[float, float]] = []
+        self.terminations: list[bool] = []
         self.observations = [(plain.reset(seed=seed)[0], self.wrapped.reset(seed=seed)[0])]
         plain.action_space.seed(seed)
         for _ in range(STEPS):
@@ -31,6 +32,7 @@ class Played:
             normalised, paid, *_ = self.wrapped.step(action)
             self.observations.append((observation, normalised))
             self.rewards.append((float(reward), float(paid)))
+            self.terminations.append(bool(terminated))
             if terminated or truncated:
                 self.observations.append((plain.reset()[0], self.wrapped.reset()[0]))
         self.wrapped.update_running_mean = False
@@ -111,6 +113,18 @@ def test_rewards_are_those_of_the_wrapper_within_an_episode() -> None:
     norm = RewardNorm((2, 1), gamma=0.9)
     found = [norm.update(rewards[:, i : i + 7], ends[:, i : i + 7]) for i in range(0, STEPS, 7)]
     assert np.concatenate(found, 1) == pytest.approx(expected.clip(-10, 10), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("rollout", [1, 7, STEPS])
+def test_rewards_are_those_of_the_wrapper_over_ends_where_it_forgets_before(rollout: int) -> None:
+    played = [Played("Hopper-v5", seed=seed) for seed in (1, 2)]
+    rewards, expected = np.array([one.rewards for one in played]).transpose(2, 0, 1)[..., None]
+    ends = np.array([one.terminations for one in played])[..., None]
+    assert ends.sum() > 6
+    norm = RewardNorm((2, 1), gamma=0.9, forgets_before=True)
+    parts = [slice(i, i + rollout) for i in range(0, STEPS, rollout)]
+    found = np.concatenate([norm.update(rewards[:, part], ends[:, part]) for part in parts], 1)
+    assert found == pytest.approx(expected.clip(-10, 10), rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.9, 1.0])

@@ -75,6 +75,13 @@ def critic_value(state: dict[str, Any], params: dict[str, Any]) -> float:
             2.629,
             id="both",
         ),
+        # Nor is a limit anything else than an end without the bootstrap.
+        pytest.param(
+            partial(registered, Clock, time_limit=5, blind=True),
+            {"num_steps": 100, "time_limit_bootstrap": False},
+            2.629,
+            id="limit-as-end",
+        ),
         # 1 + γ from the first of two states; every other rollout ends between them.
         pytest.param(
             partial(registered, Clock, length=2),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alphagrad.paper.plan import Job
@@ -16,14 +16,19 @@ def is_chosen(job: Job, results: Results) -> bool:
 
 
 def choice(job: Job, results: Results) -> Mapping[str, Any]:
-    """The parameters that the studies before it choose: those of the highest mean, or best run."""
+    """The parameters that the studies before it choose: those of the best study, or run."""
     found = [results[name] for name in job.after]
     if not found:
         return {}
     if len(found) == 1:
-        return found[0].best.params
-    best = max(found, key=mean)
-    return {"learning_rate": best.spec["params"]["learning_rate"]}
+        return found[0].ranked[job.rank].params
+    params = best(found).spec["params"]
+    return {name: params[name] for name in job.chooses}
+
+
+def best(found: Sequence[Result]) -> Result:
+    """The one of the highest mean among those with the fewest failures; of equals the first."""
+    return max(found, key=lambda result: (-result.failed, mean(result)))
 
 
 def stands(job: Job, results: Results) -> bool:

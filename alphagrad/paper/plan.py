@@ -2,7 +2,7 @@
 
 An arm is a way to train that is reported on the plan's seeds. Where it leaves something open, it is
 chosen first, on other seeds: one of a few learning rates by a study for each, or any parameters by
-a search. The files are `studies/paper/*.toml`.
+a search, and a study for each of its best. The files are `studies/paper/*.toml`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Search(Part):
     params: dict[str, Any]
     sampler: dict[str, Any] = {"type": "tpe"}
     pruner: dict[str, Any] = {"type": "none"}
+    finalists: Count = Field(
+        default=1,
+        description="so many of its best are trained on the selection's seeds, since a single run "
+        "may have been lucky; with 1 the best is taken as it is",
+    )
 
 
 class Arm(Part):
@@ -60,10 +65,10 @@ class Arm(Part):
     def _one_learning_rate(self) -> Self:
         ways = ["learning_rate" in self.params, self.learning_rates is not None]
         searched = self.search is not None and "learning_rate" in self.search.params
-        if sum([*ways, searched]) != 1:
+        if sum([*ways, searched]) != 1 or (self.learning_rates and self.search):
             raise ValueError(
                 f"{self.label}: learning_rate must be in params, in search.params, or one of "
-                "learning_rates"
+                "learning_rates, which goes with no search"
             )
         return self
 
@@ -83,38 +88,54 @@ class Plan(Part):
     def jobs(self) -> Iterator[Job]:
         """All studies, in the order of the file; what is chosen comes before what follows it."""
         for name, arm in self.arms.items():
-            chosen: list[Job] = []
             study = f"paper-{self.task}-{name}"
-            for rate in arm.learning_rates or ():
-                chosen.append(
-                    Job(
-                        name=f"{study}-at-{rate:g}",
-                        arm=name,
-                        role="select",
-                        n_trials=self.selection_seeds,
-                        params=arm.params | {"learning_rate": rate},
-                    )
+            chosen = [
+                Job(
+                    name=f"{study}-at-{rate:g}",
+                    arm=name,
+                    role="select",
+                    n_trials=self.selection_seeds,
+                    params=arm.params | {"learning_rate": rate},
                 )
+                for rate in arm.learning_rates or ()
+            ]
             if arm.search is not None:
-                chosen.append(
-                    Job(
-                        name=f"{study}-search",
-                        arm=name,
-                        role="search",
-                        n_trials=arm.search.n_trials,
-                        params=arm.params | arm.search.params,
-                        sampler=arm.search.sampler,
-                        pruner=arm.search.pruner,
-                    )
-                )
+                chosen = list(self._search(name, arm, arm.search))
             yield from chosen
+            open_ = () if arm.search is None else tuple(arm.search.params)
             yield Job(
                 name=study,
                 arm=name,
                 role="report",
                 n_trials=arm.seeds or self.seeds,
                 params=arm.params,
-                after=tuple(job.name for job in chosen),
+                after=tuple(job.name for job in chosen if job.role == chosen[-1].role),
+                chooses=open_ or (("learning_rate",) if chosen else ()),
+            )
+
+    def _search(self, name: str, arm: Arm, search: Search) -> Iterator[Job]:
+        """The search, and its finals where there are several finalists."""
+        study = f"paper-{self.task}-{name}"
+        first = Job(
+            name=f"{study}-search",
+            arm=name,
+            role="search",
+            n_trials=search.n_trials,
+            params=arm.params | search.params,
+            sampler=search.sampler,
+            pruner=search.pruner,
+        )
+        yield first
+        for rank in range(search.finalists if search.finalists > 1 else 0):
+            yield Job(
+                name=f"{study}-final-{rank + 1}",
+                arm=name,
+                role="select",
+                n_trials=self.selection_seeds,
+                params=arm.params,
+                after=(first.name,),
+                chooses=tuple(search.params),
+                rank=rank,
             )
 
     def spec(self, job: Job, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,12 +167,14 @@ class Job:
     Attributes:
         name: the study's.
         arm: the arm's name in the plan.
-        role: report: on the seeds that count; select: one learning rate; search: a search.
+        role: report: on the seeds that count; select: one of several ways; search: a search.
         n_trials: how many runs.
         params: beside the plan's.
         sampler: draws what is searched.
         pruner: stops what does badly.
         after: the studies by which the rest of its parameters is chosen.
+        chooses: the names of those parameters.
+        rank: of a search's runs it takes the parameters of the best, 0, or of the next.
     """
 
     name: str
@@ -162,6 +185,8 @@ class Job:
     sampler: Mapping[str, Any] = field(default_factory=lambda: {"type": "random"})
     pruner: Mapping[str, Any] = field(default_factory=lambda: {"type": "none"})
     after: tuple[str, ...] = ()
+    chooses: tuple[str, ...] = ()
+    rank: int = 0
 
 
 def plan_files() -> dict[str, Path]:

@@ -103,13 +103,9 @@ class Result:
         return sum(run.state == "FAIL" for run in self.runs)
 
     @property
-    def best(self) -> Run:
-        """The complete run of the highest value.
-
-        Raises:
-            ValueError: none completed.
-        """
-        return self.complete[int(self.values.argmax())]
+    def ranked(self) -> list[Run]:
+        """The complete runs from the highest value down; of equals the first comes first."""
+        return sorted(self.complete, key=lambda run: -(run.value or 0.0))
 
 
 class Results:

@@ -58,21 +58,24 @@ def run(
 
     Raises:
         ApiError: the service refuses a study.
-        PlanError: it has another study of that name.
+        PlanError: it has another study of that name; raised when the others are done.
         ServerAwayError: it does not answer any more.
     """
     while True:
         known = {study.name: study for study in client.studies(name=STUDIES)}
-        running = [study for study in _under_way(known, plans, results) if not study.ended]
+        refused: dict[str, str] = {}
+        running = [study for study in _under_way(known, plans, results, refused) if not study.ended]
         for plan, job in due(plans, results):
             if len(running) >= OPEN_STUDIES:
                 break
-            if job.name not in {study.name for study in running}:
+            if job.name not in {study.name for study in running} | refused.keys():
                 running.append(client.submit(plan.spec(job, choice(job, results))))
         on_progress(_standing(plans, results, running))
         if not running:
-            return
+            break
         time.sleep(look_seconds)
+    if refused:
+        raise PlanError("; ".join(refused.values()))
 
 
 def due(plans: Sequence[Plan], results: Results) -> Iterator[tuple[Plan, Job]]:
@@ -84,27 +87,35 @@ def due(plans: Sequence[Plan], results: Results) -> Iterator[tuple[Plan, Job]]:
 
 
 def _under_way(
-    known: Mapping[str, Study], plans: Sequence[Plan], results: Results
+    known: Mapping[str, Study], plans: Sequence[Plan], results: Results, refused: dict[str, str]
 ) -> Iterator[Study]:
-    """The plans' studies that the service has; one that has ended is written down first."""
+    """The plans' studies that the service has; one that has ended is written down first.
+
+    Those that are not the plan's are left out, and what is wrong with them goes into `refused`.
+    """
     for plan, job in due(plans, results):  # what is written here makes more due
         if (study := known.get(job.name)) is None:
             continue
-        _check(study, plan.spec(job, choice(job, results)))
+        if wrong := _wrong_with(study, plan.spec(job, choice(job, results))):
+            refused[study.name] = (
+                f"study {study.name!r} has {wrong}: delete it, or use another --home"
+            )
+            continue
         if study.ended:
             curves = curves_of(study) if job.role == "report" else None
             results.write(result_of(study), curves)
         yield study
 
 
-def _check(study: Study, spec: Mapping[str, Any]) -> None:
-    """Refuses a study that is another one than the plan's, of an earlier version of it say."""
+def _wrong_with(study: Study, spec: Mapping[str, Any]) -> str | None:
+    """What makes a study another one than the plan's, of an earlier version of it say."""
+    stored = study.data["spec"]["params"]
     for name, value in spec["params"].items():
-        if study.data["spec"]["params"].get(name) != value and not isinstance(value, dict):
-            raise PlanError(
-                f"study {study.name!r} has {name}={study.data['spec']['params'].get(name)!r} where "
-                f"the plan has {value!r}: delete it, or use another --home"
-            )
+        if stored.get(name) != value and not isinstance(value, dict):
+            return f"{name}={stored.get(name)!r} where the plan has {value!r}"
+    if study.ended and (tried := finished_trials(study.data)) < spec["n_trials"]:
+        return f"ended with {tried} of the {spec['n_trials']} trials that the plan has"
+    return None
 
 
 def _standing(plans: Sequence[Plan], results: Results, running: list[Study]) -> Standing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,15 @@ PLAN = Plan.model_validate(
                 "group": "question",
                 "params": {"alpha_rule": "saturation"},
                 "learning_rates": [1e-4, 1e-3],
+            },
+            "finals": {
+                "label": "TPE, and the better of its best two",
+                "group": "question",
+                "search": {
+                    "n_trials": 3,
+                    "finalists": 2,
+                    "params": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2}},
+                },
             },
             "tuned": {
                 "label": "TPE",
@@ -118,10 +128,23 @@ def test_the_better_learning_rate_is_chosen(results: Results) -> None:
 
 def test_the_best_run_of_a_search_is_chosen(results: Results) -> None:
     search, report = results["paper-dqn-tuned-search"], results["paper-dqn-tuned"]
-    assert search.best.value == search.values.max()
-    for name, value in search.best.params.items():
+    assert search.ranked[0].value == search.values.max()
+    for name, value in search.ranked[0].params.items():
         assert report.spec["params"][name] == value
-    assert set(search.best.params) == {"alpha", "learning_rate"}
+    assert set(search.ranked[0].params) == {"alpha", "learning_rate"}
+
+
+def test_the_best_of_a_search_are_trained_again_and_the_better_is_chosen(results: Results) -> None:
+    first, second, report = (
+        results[f"paper-dqn-finals{end}"] for end in ("-final-1", "-final-2", "")
+    )
+    ranked = results["paper-dqn-finals-search"].ranked
+    rates = [one.spec["params"]["learning_rate"] for one in (first, second)]
+    assert rates == [run.params["learning_rate"] for run in ranked[:2]]
+    assert ranked[0].value is not None
+    assert ranked[0].value >= (ranked[1].value or 0.0)
+    better = first if first.values.mean() >= second.values.mean() else second
+    assert report.spec["params"]["learning_rate"] == better.spec["params"]["learning_rate"]
 
 
 def test_a_pruned_run_of_a_search_is_written_down_but_not_chosen(
@@ -138,8 +161,8 @@ def test_a_pruned_run_of_a_search_is_written_down_but_not_chosen(
     result, report = found["paper-dqn-pruned-search"], found["paper-dqn-pruned"]
     assert {one.state for one in result.runs} == {"COMPLETE", "PRUNED"}
     assert result.failed == 0
-    assert result.best.value == max(o.value or 0 for o in result.runs if o.state == "COMPLETE")
-    assert report.spec["params"]["alpha"] == result.best.params["alpha"]
+    assert result.ranked[0].value == max(o.value or 0 for o in result.runs if o.state == "COMPLETE")
+    assert report.spec["params"]["alpha"] == result.ranked[0].params["alpha"]
 
 
 def test_curves_hold_every_evaluation_and_thinned_traces(results: Results) -> None:
@@ -181,8 +204,22 @@ def test_another_study_of_the_same_name_is_not_taken_for_it(client: Client, tmp_
         run(client, [other], Results(tmp_path), look_seconds=0.3)
 
 
-def test_a_learning_rate_whose_runs_all_failed_is_not_chosen(
-    tmp_path: Path, results: Results
+def test_more_runs_than_its_study_had_are_asked_for_by_name(
+    client: Client, results: Results, tmp_path: Path
+) -> None:
+    copied = Results(shutil.copytree(results.folder, tmp_path / "results"))
+    rates = (1e-4, 1e-3, 3e-3)
+    changed = PLAN.arms["saturation"].model_copy(update={"learning_rates": rates})
+    more = PLAN.arms["adam"].model_copy(update={"seeds": 3})
+    plan = PLAN.model_copy(update={"arms": {"adam": more, "saturation": changed}})
+    with pytest.raises(PlanError, match="'paper-dqn-adam' has ended with 2 of the 3 trials"):
+        run(client, [plan], copied, look_seconds=0.3)
+    assert "paper-dqn-saturation-at-0.003" in copied  # what could be run was
+
+
+@pytest.mark.parametrize("failed", ["all", "one"])
+def test_a_learning_rate_with_failed_runs_is_not_chosen(
+    tmp_path: Path, results: Results, failed: str
 ) -> None:
     job = JOBS["paper-dqn-saturation"]
     changed = Results(tmp_path)
@@ -191,6 +228,8 @@ def test_a_learning_rate_whose_runs_all_failed_is_not_chosen(
         if document["spec"]["params"]["learning_rate"] == 1e-4:
             for one in document["runs"]:
                 one |= {"value": None, "state": "FAIL"}
+            if failed == "one":
+                document["runs"].append(document["runs"][0] | {"value": 1e9, "state": "COMPLETE"})
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     assert choice(job, changed) == {"learning_rate": 1e-3}
 

@@ -64,7 +64,7 @@ def cost_section(plans: Mapping[str, Plan], measured: Path) -> str:
         [
             table(["optimizer", "bytes of state per parameter"], memory),
             "CPU seconds of a training apart from evaluations, by the steps per CPU second of "
-            "`figures/rl.json`, measured in turn on an otherwise idle machine:",
+            "`figures/rl.json`, measured in turn:",
             table(["task", *RUNNERS], seconds),
         ]
     )

@@ -7,13 +7,24 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alphagrad.paper.arms import ArmResult
+from alphagrad.paper.arms import ArmResult, Array
 from alphagrad.paper.measures import Measure
-from alphagrad.paper.statistics import Estimate, estimate, improvement, iqm, ratio_of_iqms
+from alphagrad.paper.statistics import (
+    LEVEL,
+    Estimate,
+    chance,
+    estimate,
+    improvement,
+    iqm,
+    ratio_of_iqms,
+)
 
 Verdict = Literal["confirmed", "refuted", "not decided", "not run"]
 Decide = Callable[..., tuple[Verdict, str]]
 """Takes the arms that a claim needs; gives the verdict, and the numbers behind it."""
+
+FEW = 8
+"""Of fewer runs the bootstrap's interval is too narrow: a permutation test has to agree with it."""
 
 
 def verdict(found: Estimate, *, above: float) -> Verdict:
@@ -28,6 +39,27 @@ def verdict(found: Estimate, *, above: float) -> Verdict:
     if found.low > above:
         return "confirmed"
     return "refuted" if found.high < above else "not decided"
+
+
+def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> list[Verdict]:
+    """The verdict on an arm beside another, which few runs have to bear out by a second test.
+
+    Args:
+        found: what is above a number, or below.
+        ours: values that are higher than theirs where it is above.
+        theirs: likewise.
+        above: the number.
+
+    Returns:
+        One verdict; none where an arm has a single run, which decides nothing.
+    """
+    fewest = min(len(ours), len(theirs))
+    if fewest < 2:
+        return []
+    one = verdict(found, above=above)
+    if one != "not decided" and fewest < FEW and chance(ours, theirs) > 1 - LEVEL:
+        return ["not decided"]
+    return [one]
 
 
 def together(verdicts: list[Verdict]) -> Verdict:
@@ -86,14 +118,15 @@ def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
 
     def decide(*arms: ArmResult) -> tuple[Verdict, str]:
         *ours, reference = arms
-        verdicts, said = [], []
+        verdicts: list[Verdict] = []
+        said = []
         for arm in ours:
             found = estimate(ratio_of_iqms, measure(arm), measure(reference))
-            one = verdict(found, above=bound)
+            some = compared(found, measure(arm), bound * measure(reference), above=bound)
             if not at_least:
                 swap: dict[Verdict, Verdict] = {"confirmed": "refuted", "refuted": "confirmed"}
-                one = swap.get(one, one)
-            verdicts.append(one)
+                some = [swap.get(one, one) for one in some]
+            verdicts += some
             said.append(f"{arm.label}: {shown(found)} of {reference.label}'s")
         return together(verdicts), "; ".join(said)
 
@@ -104,10 +137,11 @@ def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
     def decide(*arms: ArmResult) -> tuple[Verdict, str]:
         *ours, reference = arms
         theirs = sign * measure(reference)
-        verdicts, said = [], []
+        verdicts: list[Verdict] = []
+        said = []
         for arm in ours:
             found = estimate(improvement, sign * measure(arm), theirs)
-            verdicts.append(verdict(found, above=0.5))
+            verdicts += compared(found, sign * measure(arm), theirs, above=0.5)
             word = "higher" if sign > 0 else "lower"
             said.append(f"P({of} {word} with {arm.label} than {reference.label}) = {shown(found)}")
         return together(verdicts), "; ".join(said)

@@ -17,6 +17,7 @@ from alphagrad.paper.statistics import (
     iqm,
     ratio_of_iqms,
 )
+from alphagrad.paper.verdicts import compared
 
 Returns = st.lists(st.integers(-1000, 4000).map(float), min_size=2, max_size=12)
 
@@ -61,3 +62,21 @@ def test_a_curve_that_only_rises_has_no_drawdown(curve: list[float]) -> None:
 
 def test_an_estimate_is_its_value_and_its_interval() -> None:
     assert Estimate(1.0, 0.5, 2.0)._fields == ("value", "low", "high")
+
+
+@pytest.mark.parametrize(("fewest", "others"), [(3, 3), (3, 5), (10, 10)])
+def test_arms_without_a_difference_are_seldom_told_apart(fewest: int, others: int) -> None:
+    generator = np.random.default_rng(2)
+    verdicts = []
+    for _ in range(200):
+        ours, theirs = generator.normal(5, 2, fewest), generator.normal(5, 2, others)
+        verdicts += compared(estimate(improvement, ours, theirs), ours, theirs, above=0.5)
+    assert np.mean([one != "not decided" for one in verdicts]) <= 0.1
+
+
+def test_few_runs_decide_where_all_of_them_agree_and_one_decides_nothing() -> None:
+    ours, theirs = np.arange(3.0), np.arange(10.0, 15.0)
+    found = estimate(improvement, ours, theirs)
+    assert compared(found, ours, theirs, above=0.5) == ["refuted"]
+    assert compared(found, ours, theirs[:3], above=0.5) == ["not decided"]
+    assert compared(found, ours[:1], theirs, above=0.5) == []

@@ -25,7 +25,8 @@ from alphagrad.tuner.space import (
 SLOT = "alphagrad:slot"
 """The attribute of Optuna's trial that holds its slot's number."""
 MOST_VALUES = 100_000
-"""So many values of one parameter at most; more is no grid."""
+"""So many values of one parameter at most, and combinations of those that conditions name."""
+MOST_DIMENSIONS = 200
 
 
 class Grid:
@@ -55,7 +56,21 @@ class Grid:
         self._constants = {name: v for name, v in params.items() if name not in space}
         # Only what a condition names makes a difference to how many points follow.
         self._named = {name for when in self._conditions for name in when or ()}
+        self._must_be_countable()
         self._count = cache(self._count_from)
+
+    def _must_be_countable(self) -> None:
+        if len(self._values) > MOST_DIMENSIONS:
+            raise ValueError(
+                f"{len(self._values)} parameters are searched: at most {MOST_DIMENSIONS} on a grid"
+            )
+        ways = math.prod(len(values) for name, values in self._values if name in self._named)
+        if ways > MOST_VALUES:
+            named = ", ".join(sorted(self._named))
+            raise ValueError(
+                f"the parameters that a `when` names ({named}) have {ways} combinations: at most "
+                f"{MOST_VALUES} on a grid"
+            )
 
     @property
     def size(self) -> int:
@@ -142,20 +157,19 @@ class GridSampler(BaseSampler):
 def _values(name: str, dimension: Dimension, points: int | None) -> Sequence[Any]:
     if isinstance(dimension, CategoricalDimension):
         return dimension.choices
-    if not isinstance(dimension, FloatDimension):
-        values: Sequence[Any] = range(dimension.low, dimension.high + 1, dimension.step)
-    elif dimension.step is not None:
-        count = math.floor((dimension.high - dimension.low) / dimension.step + 1e-8) + 1
-        values = range(min(count, MOST_VALUES + 1))
-    elif points is not None:
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if step is None:
+        if points is None:
+            raise ValueError(f"{name} has infinitely many values: give it a step")
+        assert isinstance(dimension, FloatDimension)
         return _spaced(dimension, points)
-    else:
-        raise ValueError(f"{name} has infinitely many values: give it a step")
-    if len(values) > MOST_VALUES:
+    whole = not isinstance(dimension, FloatDimension)
+    if ((high - low) // step if whole else (high - low) / step) >= MOST_VALUES:
         raise ValueError(f"{name} has more than {MOST_VALUES} values: give it a larger step")
-    if isinstance(dimension, FloatDimension) and dimension.step is not None:
-        return [dimension.low + i * dimension.step for i in values]
-    return values
+    if not isinstance(dimension, FloatDimension):
+        return range(dimension.low, dimension.high + 1, dimension.step)
+    # Rounding must not take the last one above the bound.
+    return [min(low + i * step, high) for i in range(math.floor((high - low) / step + 1e-8) + 1)]
 
 
 def _spaced(dimension: FloatDimension, points: int) -> list[float]:

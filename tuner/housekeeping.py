@@ -73,6 +73,7 @@ class Housekeeper:
         if now >= self._next_trim:
             self._next_trim = now + TRIM_SECONDS
             trim_events(self._database)
+            self._optuna.forget_ended()
         with self._contact.made():
             lease_ends.reap(self._database, remote=True, only_if=self._contact.is_steady)
         self._end_attempts()

@@ -17,7 +17,7 @@ from alphagrad.tuner.errors import (
     StaleFenceError,
 )
 from alphagrad.tuner.messages import KnobAnswer, KnobCommand
-from alphagrad.tuner.models import KnobRow, TrialRow
+from alphagrad.tuner.models import AttemptRow, KnobRow, TrialRow
 
 # The normal numbers of float32, the type that α is kept in; written out, as torch is not imported.
 SMALLEST_ALPHA = 1.1754943508222875e-38
@@ -129,6 +129,30 @@ def record_answer(database: Database, answer: KnobAnswer, *, trial_id: int, fenc
             _say(session, study_id, knob)
 
     database.retry(attempt)
+
+
+def ask_again(session: Session, trial: TrialRow, *, since: int) -> None:
+    """Ask once more for what earlier attempts applied at steps that this one makes anew.
+
+    Args:
+        session: a transaction of the caller's.
+        trial: the trial, locked.
+        since: the first step that is made anew.
+    """
+    started_at = (
+        select(AttemptRow.started_at)
+        .where(AttemptRow.trial_id == trial.id, AttemptRow.attempt == trial.attempt)
+        .scalar_subquery()
+    )
+    again = session.scalars(
+        update(KnobRow)
+        .where(KnobRow.trial_id == trial.id, KnobRow.state == "applied", KnobRow.step >= since)
+        .where(KnobRow.answered_at < started_at)
+        .values(state="requested", step=None, answered_at=None)
+        .returning(KnobRow)
+    )
+    for knob in again:
+        _say(session, trial.study_id, knob)
 
 
 def reject_open_knobs(session: Session, trial: TrialRow) -> None:

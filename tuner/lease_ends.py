@@ -146,7 +146,8 @@ def release(
             error=events.shortened(error),
         )
     else:
-        end(session, trial, "FAIL", error=f"the study was {_ENDED.get(study.state, 'over')}")
+        over = f"the study was {_ENDED.get(study.state, 'over')}"
+        end(session, trial, "FAIL", error=f"{error}; {over}" if outcome == "FAIL" else over)
 
 
 def end(

@@ -26,6 +26,7 @@ from alphagrad.tuner.database import (
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
+from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_reports import last_report, write_report
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
@@ -295,6 +296,17 @@ class OptunaStorage:
     def forget(self, optuna_study_id: int) -> None:
         """Drop what was read of a study: it has ended, or another one has got its id."""
         self._caches.pop(optuna_study_id, None)
+
+    def forget_ended(self) -> None:
+        """Drop what was read of studies that have ended, wherever that was, or are deleted."""
+        known = list(self._caches)
+        with self._database.read() as session:
+            open_ = select(StudyRow.optuna_study_id).where(
+                StudyRow.optuna_study_id.in_(known), StudyRow.finished_at.is_(None)
+            )
+            going_on = set(session.scalars(open_))
+        for study_id in set(known) - going_on:
+            self.forget(study_id)
 
     def _cache(self, optuna_study_id: int) -> _CachedStorage:
         return self._caches.setdefault(optuna_study_id, _CachedStorage(self.rdb))

@@ -182,4 +182,4 @@ def _allowed(dimension: Dimension, value: float) -> float | int:
     if step is None:
         return min(max(value, low), high)
     most = math.floor((high - low) / step + 1e-8)
-    return low + step * min(max(round((value - low) / step), 0), most)
+    return min(low + step * min(max(round((value - low) / step), 0), most), high)

@@ -54,6 +54,6 @@ def kill_tree(leader: int) -> bool:
         return False
     finally:
         for pid in outside:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # one of another user's is let be
                 os.kill(pid, signal.SIGKILL)
     return True

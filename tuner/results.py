@@ -83,7 +83,9 @@ def finish(
     """
 
     def attempt(session: Session) -> bool:
-        trial = session.get_one(TrialRow, trial_id, with_for_update=True)
+        trial = session.get(TrialRow, trial_id, with_for_update=True)
+        if trial is None:
+            raise StaleFenceError(f"trial row {trial_id}: its study was deleted")
         if trial.fence == fence and trial.state == state and trial.worker is None:
             return True  # recorded by the run before this one, whose answer was lost
         leases.must_hold(trial, fence)

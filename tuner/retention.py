@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,7 @@ def _prune_checkpoints(database: Database, settings: TunerSettings) -> tuple[int
     for of_study in _folders(settings.checkpoint_dir(0, 0).parent.parent):
         if not of_study.name.isdecimal():
             continue
+        slots = _folders(of_study)  # before the query: what is made after it is somebody's
         with database.read() as session:
             study = session.get(StudyRow, int(of_study.name))
             if study is not None and study.finished_at is None and study.spec.get("population"):
@@ -164,14 +166,21 @@ def _prune_checkpoints(database: Database, settings: TunerSettings) -> tuple[int
                 TrialRow.study_id == int(of_study.name), TrialRow.state.not_in(FINISHED)
             )
             needed = {str(slot) for slot in session.scalars(unfinished)}
-        for folder in _folders(of_study):
+        for folder in slots:
             if folder.name not in needed:
-                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+                freed += sum(_size(file) for file in folder.rglob("*"))
                 shutil.rmtree(folder, ignore_errors=True)
                 folders += 1
-        if not needed:
-            shutil.rmtree(of_study, ignore_errors=True)
+        with suppress(OSError):  # it is not empty
+            of_study.rmdir()
     return folders, freed
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 of what is none, or was deleted by somebody else."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_size if file.is_file() else 0
+    return 0
 
 
 def _prune_audit(database: Database, days: float) -> int:

@@ -148,10 +148,7 @@ class RunningTrial:
                 try:
                     if not self.line.poll():
                         if self._is_overdue():
-                            limit = self._spec.trial_timeout
-                            self._unhandled = Finished(
-                                state="FAIL", error=f"ran longer than trial_timeout={limit}"
-                            )
+                            self._unhandled = self._overdue()
                             continue
                         # A child that the trial forked may hold the line open after its death.
                         if self.process.exitcode is None or self.line.poll():
@@ -164,6 +161,8 @@ class RunningTrial:
             self._unhandled = None
             if over:
                 return True
+        if self._is_overdue():  # it says more than can be written down: its line is never empty
+            self._unhandled = self._overdue()
         return False
 
     def deliver(self, command: KnobCommand) -> None:
@@ -324,6 +323,10 @@ class RunningTrial:
     def _is_overdue(self) -> bool:
         limit, start = self._spec.trial_timeout, self.process.started_at
         return limit is not None and start is not None and time.monotonic() > start + limit
+
+    def _overdue(self) -> Finished:
+        error = f"ran longer than trial_timeout={self._spec.trial_timeout}"
+        return Finished(state="FAIL", error=error)
 
     def _death(self) -> Finished:
         self.process.join(DEATH_SECONDS)

@@ -16,7 +16,7 @@ from alphagrad.tuner.qmc import QMCSampler
 from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import Parameter
 
-_CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True)
+_CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TPE(BaseModel):

@@ -70,7 +70,7 @@ class FloatDimension(_Dimension):
         if self.step is None:
             return True
         steps = (value - self.low) / self.step
-        return math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-8)
+        return math.isfinite(steps) and math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-8)
 
 
 class IntDimension(_Dimension):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 
 from sqlalchemy.exc import DBAPIError
 
@@ -147,6 +148,10 @@ class Starter:
         needed = spec.resources
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
         requests = [self._request(claimed, spec, allotment) for claimed in claims]
+        for request in requests:
+            if request.fence == 1 and request.exploit is None:
+                # Of another database's study, or of one whose id this one has got.
+                shutil.rmtree(request.checkpoint_dir, ignore_errors=True)
         try:
             process = self._executor.start(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from alphagrad.tuner import attempts, leases
+from alphagrad.tuner import attempts, knobs, leases
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Trace
 from alphagrad.tuner.models import TraceRow, TrialRow
@@ -53,7 +53,8 @@ def record_layers(database: Database, *, trial_id: int, fence: int, names: list[
 def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace) -> None:
     """Store samples; what an earlier attempt stored from the same steps on is replaced.
 
-    Those that the attempt has stored already are left out.
+    Those that the attempt has stored already are left out. Knob commands that were applied at these
+    steps before are asked for again.
 
     Raises:
         ConflictError: samples are missing between those stored and these.
@@ -71,6 +72,7 @@ def append_trace(database: Database, *, trial_id: int, fence: int, trace: Trace)
                     TraceRow.trial_id == trial_id, TraceRow.step >= trace.steps[0]
                 )
             )
+            knobs.ask_again(session, trial, since=trace.steps[0])
         rows = [
             {
                 "trial_id": trial_id,

@@ -14,15 +14,13 @@ from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import Report, Saved
 from alphagrad.tuner.metrics import MetricBuffer
 from alphagrad.tuner.registry import get_task
+from alphagrad.tuner.steps import checked_step
 from alphagrad.tuner.watch import Watcher
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from alphagrad.scheduler import AlphaScheduler
-
-
-STEPS = 2**31
 
 
 class Trial:
@@ -104,7 +102,7 @@ class Trial:
             )
         if isinstance(value, str | bytes | bool):
             raise TypeError(f"report: the value must be a number, got {value!r}")
-        report = Report(step=_checked_step("report", step), value=float(value))
+        report = Report(step=checked_step("report", step), value=float(value))
         if self._traces_before_reports:
             self._watcher.flush()
         self._channel.send(report)
@@ -133,7 +131,7 @@ class Trial:
             >>> trial = Trial(params={})
             >>> trial.record({"losses/td": 0.25, "charts/episodic_return": 21.0}, step=100)
         """
-        self._metrics.add(values, step=_checked_step("record", step))
+        self._metrics.add(values, step=checked_step("record", step))
 
     def set_constraint(self, key: str, value: float) -> None:
         """Say how far the trial is from what it must not exceed; at most 0 is feasible.
@@ -236,14 +234,6 @@ class Trial:
         """Send what is still buffered; the worker's process calls it when the task has ended."""
         self._watcher.close()
         self._metrics.flush()
-
-
-def _checked_step(method: str, step: int) -> int:
-    if isinstance(step, bool) or not hasattr(step, "__index__"):
-        raise TypeError(f"{method}: the step must be an integer, got {step!r}")
-    if not 0 <= step < STEPS:
-        raise ValueError(f"{method}: the step must be in [0, {STEPS}), got {step}")
-    return int(step)
 
 
 def run_task(name: str, params: Mapping[str, Any], *, seed: int, trial: Trial | None = None) -> Any:

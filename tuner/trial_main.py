@@ -68,9 +68,12 @@ def run_trials(
         own = f"attempt {request.attempt} of {request.study}/{request.number}: {request.params}"
         numbers = [other.number for other in requests if other is not request]
         trial.log(f"{own}, stacked with {numbers}" if numbers else own)
-    for index, ended in outcomes(get_task(requests[0].task), trials):
+    for index, ended in outcomes(requests[0].task, trials):
         trial = trials[index]
-        trial.close()
+        try:
+            trial.close()
+        except Exception:  # noqa: BLE001  (a broken device gives no trace: that ended nothing)
+            traceback.print_exc()
         end = with_constraints(ended, trial.constraints, requests[index].constraints)
         if isinstance(end, OutOfSpace):
             trial.log(f"put off: {end.error}")
@@ -81,11 +84,13 @@ def run_trials(
         channels[index].finish(end)
 
 
-def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finished | OutOfSpace]]:
+def outcomes(
+    task: Task | str, trials: Sequence[Trial]
+) -> Iterator[tuple[int, Finished | OutOfSpace]]:
     """Run a task for one trial, or for a stack of them.
 
     Args:
-        task: the task; for several trials, one that can be stacked.
+        task: the task or its name; for several trials, one that can be stacked.
         trials: what to run it for.
 
     Yields:
@@ -93,12 +98,14 @@ def outcomes(task: Task, trials: Sequence[Trial]) -> Iterator[tuple[int, Finishe
     """
     running = set(range(len(trials)))
     try:
+        task = get_task(task) if isinstance(task, str) else task
         for trial in trials:
             trial.params = task.complete(trial.params)
         results = task.run_stack(trials) if len(trials) > 1 else [(0, task(trials[0]))]
         for index, value in results:
+            end = outcome(value, n_objectives=trials[index].n_objectives)
             running.remove(index)
-            yield index, outcome(value, n_objectives=trials[index].n_objectives)
+            yield index, end
         left: Finished | OutOfSpace = Finished(
             state="FAIL", error="the task ended without a result"
         )

@@ -17,6 +17,7 @@ from alphagrad.tuner.messages import (
     Layers,
     Trace,
 )
+from alphagrad.tuner.steps import checked_step
 from alphagrad.tuner.watch_histograms import Answering
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Watcher:
         if self._alpha is None:
             return
         saturation = _joined([o.packed_saturation() for o in self._optimizers])
-        self._samples.append((self._step(), self._alpha, saturation))
+        self._samples.append((self._now(), self._alpha, saturation))
         self._alpha = None
         self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
@@ -131,6 +132,9 @@ class Watcher:
                 saturation=torch.stack(saturations).cpu().numpy().astype(np.float32),
             )
         )
+
+    def _now(self) -> int:
+        return checked_step("watch", self._step())
 
     def _obey(self, command: KnobCommand) -> bool:
         from alphagrad.optim import matching_layers
@@ -158,7 +162,7 @@ class Watcher:
     def _look(self, optimizer: Optimizer) -> None:
         """Count the gradients of the optimizer that is about to step, for those who asked."""
         for answering in list(self._answering):
-            if (answer := answering.look(optimizer, step=self._step())) is not None:
+            if (answer := answering.look(optimizer, step=self._now())) is not None:
                 self._answering.remove(answering)
                 self._channel.send(answer)
 
@@ -170,7 +174,7 @@ class Watcher:
 
     def _answer(self, command: KnobCommand, *, reason: str | None = None) -> None:
         self._channel.send(
-            KnobAnswer(id=command.id, applied=reason is None, step=self._step(), reason=reason)
+            KnobAnswer(id=command.id, applied=reason is None, step=self._now(), reason=reason)
         )
 
 

@@ -210,6 +210,7 @@ class Worker:
         if time.monotonic() >= self._next_trim:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             trim_events(self._database)
+            self._optuna.forget_ended()
         self._end_cancelled()
         tell_optuna(self._database)
         self._go_on()
@@ -262,7 +263,7 @@ class Worker:
             self._database, {running.study_id for running in self._running.values()}
         )
         for running in list(self._running.values()):
-            if states[running.study_id] == "CANCELLED":
+            if states.get(running.study_id, "CANCELLED") == "CANCELLED":  # or deleted
                 self._forget(running)
                 with about(**running.ids):
                     try:
@@ -286,6 +287,9 @@ class Worker:
                     lease_ends.reap(self._database, only_if=self._contact.is_steady)
             except DBAPIError as error:
                 logger.warning("leases were not renewed: %s", error.orig)
+            except Exception:
+                # Without this thread every trial here would be lost; the next turn may do.
+                logger.exception("leases were not renewed")
 
     def _renew(self) -> None:
         believed = {*self._starter.claimed, *self._running}

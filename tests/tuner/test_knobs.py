@@ -2,6 +2,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from alphagrad.tuner import lease_ends, leases, results
@@ -9,8 +10,9 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, SpecError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, open_commands, record_answer, request_knob
 from alphagrad.tuner.leases import Claim
-from alphagrad.tuner.messages import KnobAnswer, KnobCommand
+from alphagrad.tuner.messages import KnobAnswer, KnobCommand, Trace
 from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.traces import append_trace
 
 
 @pytest.fixture
@@ -62,6 +64,37 @@ def test_a_trial_that_does_not_run_takes_no_requests(database: Database, running
     lease_ends.give_back(database, trial_id=running.trial.id, fence=running.fence)
     with pytest.raises(ConflictError, match="is WAITING"):
         request_knob(database, running.trial, alpha=1.0)
+
+
+def test_what_was_applied_at_steps_that_are_made_anew_is_asked_for_again(
+    database: Database, running: Claim
+) -> None:
+    def turn(alpha: float, step: int, fence: int) -> None:
+        knob = request_knob(database, running.trial, alpha=alpha)
+        answer = KnobAnswer(id=knob.id, applied=True, step=step)
+        record_answer(database, answer, trial_id=running.trial.id, fence=fence)
+
+    def sample(step: int, fence: int) -> None:
+        alpha = np.ones((1, 1), np.float32)
+        trace = Trace(first=0, steps=[step], alpha=alpha, saturation=alpha)
+        append_trace(database, trial_id=running.trial.id, fence=fence, trace=trace)
+
+    turn(1.0, 5, 1)
+    turn(2.0, 12, 1)
+    sample(1, 1)  # of this attempt's own commands none is asked for again
+    assert [state for state, *_ in states(database, running.trial.id)] == ["applied"] * 2
+    lease_ends.give_back(database, trial_id=running.trial.id, fence=1)
+    again = leases.claim(database, worker="w", lease_seconds=60, tasks=["digits"])
+    assert again is not None
+    turn(3.0, 11, again.fence)
+    sample(10, again.fence)  # it goes on from a checkpoint after step 9
+    assert states(database, running.trial.id) == [
+        ("applied", 5, None),
+        ("requested", None, None),
+        ("applied", 11, None),
+    ]
+    [(_, command)] = open_commands(database, [running.trial.id])
+    assert command.alpha == 2.0
 
 
 def test_what_is_open_at_the_end_is_rejected(database: Database, running: Claim) -> None:

@@ -306,6 +306,18 @@ def test_a_pause_before_a_retry_has_an_end(
     assert until(lambda: claim(database), seconds=5.0).trial.attempt == 2
 
 
+def test_a_failure_keeps_its_reason_when_the_study_is_stopped_before_the_retry(
+    database: Database, submit: Submit
+) -> None:
+    submit(n_trials=1)
+    claimed = must_claim(database)
+    stop_study(database, "s")
+    finish(database, claimed, "FAIL", error="boom", retries=1)
+    with database.read() as session:
+        trial = session.get_one(TrialRow, claimed.trial.id)
+    assert (trial.state, trial.error) == ("FAIL", "boom; the study was stopped")
+
+
 def test_too_many_failures_end_a_study(database: Database, submit: Submit) -> None:
     submit(n_trials=9, parallelism=3, max_failed_trials=1)
     good, bad, last = (must_claim(database) for _ in range(3))

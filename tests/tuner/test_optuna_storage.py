@@ -13,9 +13,12 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import DuplicateStudyError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.study_store import create_study
+from alphagrad.tuner.settling import settle
+from alphagrad.tuner.study_store import create_study, get_study
 from tests.tuner.asker import Asker
+from tests.tuner.by_hand import play_one
 
 Spec = Callable[..., StudySpec]
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
@@ -203,6 +206,20 @@ def test_a_name_that_plain_optuna_took_is_taken(
     for name in ("ours", "theirs"):
         with pytest.raises(DuplicateStudyError, match=f"'{name}' exists"):
             create_study(database, optuna_storage, spec(name=name))
+
+
+def test_what_was_read_of_a_study_that_ended_elsewhere_is_dropped(
+    database: Database, optuna_storage: OptunaStorage, submit: Callable[..., StudyRow]
+) -> None:
+    for name in ("ended", "open"):
+        submit(name=name, n_trials=2)
+        play_one(database, optuna_storage, "COMPLETE", name)
+    assert len(optuna_storage._caches) == 2
+    play_one(database, optuna_storage, "COMPLETE", "ended")
+    settle(database)  # by another process, which tells this one nothing
+    optuna_storage.forget_ended()
+    [known] = optuna_storage._caches
+    assert known == get_study(database, "open").row.optuna_study_id
 
 
 def test_orphans_are_failed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,8 @@ def test_wilcoxon_compares_with_the_best_trial_step_by_step(
         ({"type": "hyperband", "max_resource": "auto"}, "pruner.max_resource"),
         ({"type": "hyperband", "min_resource": 9, "max_resource": 3}, "pruner"),
         ({"type": "wilcoxon", "p_threshold": 2.0}, "pruner.p_threshold"),
+        ({"type": "threshold", "upper": math.inf}, "pruner.upper"),
+        ({"type": "threshold", "lower": math.nan}, "pruner.lower"),
         ({"type": "patient"}, "pruner.patience"),
         (
             {"type": "patient", "patience": 1, "wrapped_pruner": {"type": "magic"}},

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from alphagrad.tuner import retention
+from alphagrad.tuner import results, retention
 from alphagrad.tuner.check import check_database
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.errors import ConflictError, StudyNotFoundError
+from alphagrad.tuner.errors import ConflictError, StaleFenceError, StudyNotFoundError
 from alphagrad.tuner.lists import list_studies, list_trials
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -105,6 +105,34 @@ def test_prune_leaves_the_checkpoints_that_a_trial_may_go_on_from(
     assert not settings.checkpoint_dir(row.id, 0).exists()
     assert not settings.checkpoint_dir(row.id + 9, 4).parent.exists()
     assert not old_log.parent.exists()
+
+
+def test_prune_leaves_what_is_begun_meanwhile(
+    database: Database, settings: TunerSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = touch(settings.checkpoint_dir(9, 0) / "000001.pt")
+    new = settings.checkpoint_dir(9, 1) / "000001.pt"
+    size = retention._size
+
+    def slow(file: Path) -> int:
+        touch(new)
+        old.unlink(missing_ok=True)  # as its worker may do at this moment
+        return size(file)
+
+    monkeypatch.setattr(retention, "_size", slow)
+    assert prune(database, settings).checkpoints == 1
+    assert new.exists()
+    assert not old.parent.exists()
+
+
+def test_what_a_deleted_trial_says_is_refused(
+    database: Database, settings: TunerSettings, submit: Submit, optuna_storage: OptunaStorage
+) -> None:
+    submit(n_trials=1)
+    [claimed] = play(database, optuna_storage, ["COMPLETE"])
+    delete_study(database, settings, "s")
+    with pytest.raises(StaleFenceError, match="its study was deleted"):
+        results.finish(database, trial_id=claimed.trial.id, fence=1, state="COMPLETE", value=1.0)
 
 
 def test_details_of_old_studies_alone_are_deleted(

@@ -193,6 +193,17 @@ def test_the_values_of_a_grid() -> None:
     assert [point["c"] for point in points[:4]] == [1, 3, 5, 1]
 
 
+def test_rounding_takes_no_value_of_a_grid_above_its_bound() -> None:
+    dimension = FloatDimension(type="float", low=0.0, high=0.3, step=0.1)
+    grid = Grid({"x": dimension}, points=None)
+    last = grid.point(grid.size - 1)["x"]
+    assert (grid.size, last) == (4, 0.3)
+    assert dimension.allows(last)
+
+
+WHEN = [f"x{i}" for i in range(7)]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -220,6 +231,39 @@ def test_the_values_of_a_grid() -> None:
                 "params": {"batch_size": {"type": "int", "low": 1, "high": 200_000}},
             },
             "more than 100000 values",
+        ),
+        (
+            {
+                "engine": "remote",
+                "sampler": {"type": "brute_force"},
+                "params": {"n": {"type": "int", "low": 0, "high": 2**64}},
+            },
+            "n has more than 100000 values",
+        ),
+        (
+            {
+                "engine": "remote",
+                "sampler": {"type": "brute_force"},
+                "params": {"x": {"type": "float", "low": 0, "high": 1e308, "step": 1e-10}},
+            },
+            "x has more than 100000 values",
+        ),
+        (
+            {
+                "engine": "remote",
+                "sampler": {"type": "grid"},
+                "params": {f"x{i}": {"type": "int", "low": 0, "high": 1} for i in range(600)},
+            },
+            "600 parameters are searched: at most 200 on a grid",
+        ),
+        (
+            {
+                "engine": "remote",
+                "sampler": {"type": "grid"},
+                "params": {f"x{i}": {"type": "int", "low": 1, "high": 10} for i in range(7)}
+                | {"y": {"type": "int", "low": 1, "high": 2, "when": dict.fromkeys(WHEN, 1)}},
+            },
+            r"x6\) have 10000000 combinations: at most 100000 on a grid",
         ),
     ],
 )

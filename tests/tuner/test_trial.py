@@ -239,6 +239,25 @@ def test_samples_thin_out_and_carry_the_tasks_own_steps(
     assert set(gaps.tolist()) == {10, 20, 30, 40, 50}  # at most 0.5 % of the steps taken
 
 
+def test_a_step_of_numpy_is_sent_as_pythons_and_half_a_step_is_refused(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    watched = optimizer("w")
+    step: Any = np.int64(7)
+    trial.watch(watched, step=lambda: step)
+    train(watched, 1)
+    step = 3.5
+    with pytest.raises(TypeError, match=r"watch: the step must be an integer, got 3\.5"):
+        train(watched, 1)
+    step = 8
+    trial.close()
+    steps, _ = traces(received(ours))
+    assert [type(one) for one in steps] == [int]
+    assert steps == [7]
+
+
 def test_two_optimizers_share_one_trace_and_need_different_names(
     line: tuple[PipeChannel, Connection[Any, Any]],
 ) -> None:

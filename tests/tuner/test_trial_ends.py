@@ -64,6 +64,12 @@ def end(trial: Trial) -> float:
             assert (trial.study, trial.number, trial.attempt) == ("prints", 0, 1)
             assert os.environ["OMP_NUM_THREADS"] == "1"
             return 1.0
+        case "talks":
+            for step in range(2**31):
+                trial.report(0.5, step=step)
+        case "complex":
+            import torch
+            return torch.tensor(1j)
         case "checkpoint":
             state = trial.load_checkpoint()
             if state is None:
@@ -88,6 +94,8 @@ def main():
         "raise": study("raise", retries=2),
         "hopeless": study("hopeless", retries=2),
         "slow": study("slow", trial_timeout=0.5, retries=1),
+        "talks": study("talks", trial_timeout=0.5),
+        "complex": study("complex"),
         "exit": study("exit"),
         "kill": study("kill"),
         "second": study("second time", retries=1),
@@ -127,6 +135,8 @@ def test_each_end_is_recorded_as_what_it_is(
         "raise": [["FAIL", None, "RuntimeError: out of luck", 3]],
         "hopeless": [["FAIL", None, "NonRetryableError: no such data", 1]],
         "slow": [["FAIL", None, "ran longer than trial_timeout=0.5", 2]],
+        "talks": [["FAIL", None, "ran longer than trial_timeout=0.5", 1]],
+        "complex": [["FAIL", None, f"the task returned tensor(0.+1.j); {needed}", 1]],
         "exit": [["FAIL", None, f"{died} ended with exit code 3 without a result", 1]],
         "kill": [["FAIL", None, f"{died} was killed by signal 9 without a result", 1]],
         "second": [["COMPLETE", 7.0, None, 2]],

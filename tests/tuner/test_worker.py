@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import text
 
 from alphagrad.tuner import StudySpec, histograms, lease_ends, leases, results, run_study
+from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
 from alphagrad.tuner.knobs import list_knobs, request_knob
@@ -417,6 +418,22 @@ def test_a_finished_trial_leaves_no_checkpoints(
     """)
     assert [row[:2] for row in found["s"]] == [["COMPLETE", 1.0]] * 2
     assert not [*(settings.home / "checkpoints").rglob("*.pt")]
+
+
+def test_a_first_attempt_takes_no_checkpoint_that_lay_there(
+    run_script: Callable[..., Any], settings: TunerSettings
+) -> None:
+    # Of a database that is not there any more, whose home is.
+    CheckpointStore(settings.checkpoint_dir(1, 0), fence=1).save({"step": 777})
+    found = run_script("""
+        @task("starts")
+        def starts(trial):
+            return 1.0 if trial.load_checkpoint() is None else 777.0
+
+        def main():
+            return run_studies({"s": {"task": "starts"}})
+    """)
+    assert [row[:2] for row in found["s"]] == [["COMPLETE", 1.0]]
 
 
 def test_processes_that_wait_are_used_once_and_end_with_the_worker(

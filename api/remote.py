@@ -35,14 +35,14 @@ def ask(name: str, body: AskIn, remote: RemoteDep) -> AskOut:
 @router.post("/trials/{number}:heartbeat")
 def heartbeat(name: str, number: Number, body: HeartbeatIn, remote: RemoteDep) -> StandingOut:
     """Say that the trial is alive, and hear how it stands."""
-    standing = remote.heartbeat(name, number, fence=body.fence)
+    standing = remote.heartbeat(name, number, fence=body.fence, client=body.client)
     return StandingOut.of(standing, lease_seconds=remote.lease_seconds)
 
 
 @router.post("/trials/{number}:report")
 def report(name: str, number: Number, body: ReportsIn, remote: RemoteDep) -> StandingOut:
     """Report values, traces, metrics and what became of commands; the same may be sent again."""
-    standing = remote.report(name, number, fence=body.fence, said=body.said())
+    standing = remote.report(name, number, fence=body.fence, client=body.client, said=body.said())
     return StandingOut.of(standing, lease_seconds=remote.lease_seconds)
 
 
@@ -56,6 +56,7 @@ def tell(
         name,
         number,
         fence=body.fence,
+        client=body.client,
         end=body.finished(n_objectives=len(spec.objectives)),
         constraints=body.constraints,
     )

@@ -45,9 +45,9 @@ def count(queue: Sequence[FromTrial]) -> int:
     return min(len(queue), MAX_REPORTS)
 
 
-def body(messages: Sequence[FromTrial], *, fence: int) -> dict[str, Any]:
+def body(messages: Sequence[FromTrial]) -> dict[str, Any]:
     """The body that says these messages."""
-    said: dict[str, Any] = {"fence": fence, "reports": [], "knob_answers": []}
+    said: dict[str, Any] = {"reports": [], "knob_answers": []}
     for message in messages:
         match message:
             case Report():

@@ -31,18 +31,25 @@ class HttpChannel:
         server: the server.
         number: the trial's number.
         fence: the fence of its attempt.
+        client: the name by which it was asked for.
         lease_seconds: the length of its lease; a heartbeat is sent every third of it.
     """
 
     def __init__(
-        self, server: RemoteServer, *, number: int, fence: int, lease_seconds: float
+        self,
+        server: RemoteServer,
+        *,
+        number: int,
+        fence: int,
+        client: str,
+        lease_seconds: float,
     ) -> None:
         self.commands: deque[Command] = deque()
         self.prune_reason: str | None = None
         """Why the pruner wants the trial stopped, by what the server said last."""
         self._server = server
         self._trial = f"trials/{number}"
-        self._fence = fence
+        self._attempt = {"fence": fence, "client": client}
         self._lease = lease_seconds
         self._queue: deque[FromTrial] = deque()
         self._said = self._answered = 0
@@ -110,7 +117,7 @@ class HttpChannel:
             self.abandon()
         with self._changed:
             self._check()
-        told: dict[str, Any] = {"fence": self._fence, "state": end.state}
+        told: dict[str, Any] = self._attempt | {"state": end.state}
         if end.state == "COMPLETE":
             told["values" if isinstance(end.value, list) else "value"] = end.value
         if end.constraints:
@@ -152,11 +159,11 @@ class HttpChannel:
     def _speak(self, batch: list[FromTrial]) -> None:
         sent_at = time.monotonic()
         if batch:
-            said = remote_batch.body(batch, fence=self._fence)
+            said = self._attempt | remote_batch.body(batch)
             answer = self._server.post(f"{self._trial}:report", said, until=self._closing)
         else:
-            beat = {"fence": self._fence}
-            answer = self._server.post(f"{self._trial}:heartbeat", beat, until=self._closing)
+            what = f"{self._trial}:heartbeat"
+            answer = self._server.post(what, self._attempt, until=self._closing)
         with self._changed:
             for message in batch:
                 self._queue.popleft()

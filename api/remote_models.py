@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from alphagrad.api.pages import timestamp
-from alphagrad.api.remote_report_models import Fence, Name, Number, Strict
+from alphagrad.api.remote_report_models import Name, Number, OfAttempt, Strict
 from alphagrad.tuner.messages import Finished, KnobCommand
 from alphagrad.tuner.outcomes import outcome
 from alphagrad.tuner.remote_asks import Asked
@@ -75,10 +75,8 @@ class AskOut(BaseModel):
         return cls(trial=found, study_state=asked.study_state, retry_after=asked.retry_after)
 
 
-class HeartbeatIn(Strict):
+class HeartbeatIn(OfAttempt):
     """A sign of life."""
-
-    fence: Fence
 
 
 class CommandOut(BaseModel):
@@ -115,10 +113,9 @@ def _command(command: KnobCommand) -> CommandOut:
     return CommandOut(id=command.id, layers=command.layers, alpha=command.alpha, pin=command.pin)
 
 
-class TellIn(Strict):
+class TellIn(OfAttempt):
     """How an attempt ended."""
 
-    fence: Fence
     state: Literal["COMPLETE", "PRUNED", "FAIL"]
     value: Number = Field(
         default=math.nan,

@@ -139,10 +139,20 @@ class KnobAnswerIn(Strict):
     )
 
 
-class ReportsIn(Strict):
-    """What a trial has to say; all but the fence may be left out. It may be sent again."""
+class OfAttempt(Strict):
+    """What is said of an attempt."""
 
     fence: Fence
+    client: Name | None = Field(
+        default=None,
+        description="the name by which the trial was asked for: with it nothing is taken for "
+        "another client's, of a study of the same name that came after a deleted one say",
+    )
+
+
+class ReportsIn(OfAttempt):
+    """What a trial has to say; all but the fence may be left out. It may be sent again."""
+
     reports: Annotated[list[ReportIn], Field(max_length=MAX_REPORTS)] = Field(
         default_factory=list, description="in their order; of a step the last one stays"
     )

@@ -62,7 +62,11 @@ class RemoteTrial(Trial):
         began = "".join(c for c in str(asked["started_at"]) if c.isalnum())
         self._folder = checkpoints / server.study / f"{number}-{began}"
         self._line = HttpChannel(
-            server, number=number, fence=self.fence, lease_seconds=asked["lease_seconds"]
+            server,
+            number=number,
+            fence=self.fence,
+            client=asked["client"],
+            lease_seconds=asked["lease_seconds"],
         )
         self._server = server
         self._has_ended = False
@@ -206,7 +210,7 @@ def _asked(server: RemoteServer, *, client: str | None) -> dict[str, Any]:
         answer = server.post("trials:ask", {"client": own})
         trial: dict[str, Any] | None = answer["trial"]
         if trial is not None:
-            return trial
+            return trial | {"client": own}
         if answer["study_state"] in ENDED:
             raise StudyEndedError(server.study, answer["study_state"])
         time.sleep(answer["retry_after"])

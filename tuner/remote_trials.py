@@ -81,7 +81,9 @@ class RemoteTrials:
         """
         return self._asks.ask(study, client=client)
 
-    def heartbeat(self, study: str, number: int, *, fence: int) -> Standing:
+    def heartbeat(
+        self, study: str, number: int, *, fence: int, client: str | None = None
+    ) -> Standing:
         """Renew a trial's lease.
 
         Raises:
@@ -90,11 +92,13 @@ class RemoteTrials:
             ConflictError: the study's engine is another.
             StaleFenceError: the lease was lost, or the study was cancelled.
         """
-        claimed = self._renew(study, number, fence)
+        claimed = self._renew(study, number, fence, client)
         self._news.heard(claimed)
         return self._standing(claimed)
 
-    def report(self, study: str, number: int, *, fence: int, said: Said) -> Standing:
+    def report(
+        self, study: str, number: int, *, fence: int, client: str | None = None, said: Said
+    ) -> Standing:
         """Write down what a trial says, judge it, and renew its lease; safe to do twice.
 
         Raises:
@@ -105,7 +109,7 @@ class RemoteTrials:
             StaleFenceError: the lease was lost, the study was cancelled, or the trial has failed
                 by what it said.
         """
-        claimed = self._renew(study, number, fence)
+        claimed = self._renew(study, number, fence, client)
         write_down(self._database, self._optuna, claimed, said)
         self._news.heard(claimed, said)
         return self._standing(claimed)
@@ -116,6 +120,7 @@ class RemoteTrials:
         number: int,
         *,
         fence: int,
+        client: str | None = None,
         end: Finished,
         constraints: Mapping[str, float],
     ) -> TrialRow:
@@ -125,6 +130,7 @@ class RemoteTrials:
             study: the study's name.
             number: the trial's number.
             fence: the fence of the claim.
+            client: the name by which it was asked for, where that is known.
             end: how it ended; a pruned one takes the value of its latest report.
             constraints: those that the trial set, by name.
 
@@ -147,18 +153,19 @@ class RemoteTrials:
         completed = with_constraints(end, constraints, spec.constraints)
         assert isinstance(completed, Finished)
         try:
-            self._finish(claimed, fence, completed, spec)
+            self._finish(claimed, fence, client, completed, spec)
         except StaleFenceError:
-            if not self._has_ended(claimed.trial.id, fence, completed.state):
+            if not self._has_ended(claimed.trial.id, fence, client, completed.state):
                 raise
         self._news.over(claimed.trial.id, fence)
         return study_store.get_trial(self._database, study, number)
 
-    def _renew(self, study: str, number: int, fence: int) -> leases.Claim:
+    def _renew(self, study: str, number: int, fence: int, client: str | None) -> leases.Claim:
         def attempt(session: Session) -> leases.Claim:
             found = _find(session, study, number)
             _must_go_on(found.study)
             trial = leases.held(session, found.trial.id, fence)
+            _must_be_asked_by(client, trial.worker, number)
             trial.lease_expires_at = session.scalar(select(db_now() + self.lease_seconds))
             return leases.Claim(trial=trial, study=found.study)
 
@@ -176,13 +183,21 @@ class RemoteTrials:
             study_state=state,
         )
 
-    def _finish(self, claimed: leases.Claim, fence: int, end: Finished, spec: StudySpec) -> None:
+    def _finish(
+        self,
+        claimed: leases.Claim,
+        fence: int,
+        client: str | None,
+        end: Finished,
+        spec: StudySpec,
+    ) -> None:
         trial = claimed.trial
         _must_go_on(claimed.study)
         with self._database.read() as session:
             attempt = session.get(AttemptRow, (trial.id, fence))  # its number is its fence
         if attempt is None or attempt.outcome is not None:
             raise StaleFenceError(f"trial {trial.number}: no attempt with fence {fence} runs")
+        _must_be_asked_by(client, attempt.worker, trial.number)
         pruned = end.state == "PRUNED"
         results.finish(
             self._database,
@@ -203,10 +218,12 @@ class RemoteTrials:
             end.error or end.value or "",
         )
 
-    def _has_ended(self, trial_id: int, fence: int, state: str) -> bool:
+    def _has_ended(self, trial_id: int, fence: int, client: str | None, state: str) -> bool:
         with self._database.read() as session:
             attempt = session.get(AttemptRow, (trial_id, fence))
-            return attempt is not None and attempt.outcome == state
+        if attempt is None or attempt.outcome != state:
+            return False
+        return client is None or attempt.worker == f"client:{client}"
 
 
 def _find(session: Session, study: str, number: int) -> leases.Claim:
@@ -218,6 +235,11 @@ def _find(session: Session, study: str, number: int) -> leases.Claim:
     if trial is None:
         raise TrialNotFoundError(study, number)
     return leases.Claim(trial=trial, study=row)
+
+
+def _must_be_asked_by(client: str | None, worker: str | None, number: int | None) -> None:
+    if client is not None and worker != f"client:{client}":
+        raise StaleFenceError(f"trial {number}: another client has it, not {client!r}")
 
 
 def _must_go_on(study: StudyRow) -> None:

@@ -154,6 +154,21 @@ def test_a_trial_of_a_deleted_study_is_lost(
             trial.tell(1.0)
 
 
+def test_what_is_said_to_a_study_of_the_same_name_that_came_later_is_refused(
+    api: httpx.Client, name: str, ask: Ask, wait_for: Wait
+) -> None:
+    study = RemoteStudy(api, name)
+    old = ask()
+    api.post(f"{study.path}:cancel").raise_for_status()
+    wait_for(lambda: api.delete(study.path).is_success)
+    RemoteStudy(api, name)
+    new = ask()
+    assert (new.number, new.fence) == (old.number, old.fence)
+    with pytest.raises(LostTrialError, match="another client has it"):
+        old.tell(999.0)
+    assert new.tell(1.0)["value"] == 1.0
+
+
 def test_what_the_server_refuses_is_raised(
     api: httpx.Client, name: str, server_url: str, key: str, ask: Ask
 ) -> None:

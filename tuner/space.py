@@ -23,6 +23,9 @@ Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Text
 """JSON has no NaN and no infinities, and PostgreSQL refuses them in it."""
 
 
+_Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class _Dimension(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -77,10 +80,10 @@ class IntDimension(_Dimension):
     """An integer in [low, high]."""
 
     type: Literal["int"]
-    low: int
-    high: int
+    low: _Int64
+    high: _Int64
     log: bool = False
-    step: Annotated[int, Field(ge=1)] = 1
+    step: Annotated[_Int64, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -267,6 +270,8 @@ def holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:
 def _check_range(low: float, high: float, *, log: bool, step: float | None) -> None:
     if low > high:
         raise ValueError(f"low must not exceed high, got low={low} and high={high}")
+    if math.isinf(high - low):
+        raise ValueError(f"high - low must be a finite number, got low={low} and high={high}")
     if log and low <= 0:
         raise ValueError(f"a log range needs low > 0, got low={low}")
     if log and step is not None:

@@ -236,7 +236,7 @@ WHEN = [f"x{i}" for i in range(7)]
             {
                 "engine": "remote",
                 "sampler": {"type": "brute_force"},
-                "params": {"n": {"type": "int", "low": 0, "high": 2**64}},
+                "params": {"n": {"type": "int", "low": 0, "high": 2**63 - 1}},
             },
             "n has more than 100000 values",
         ),

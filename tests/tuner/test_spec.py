@@ -75,6 +75,9 @@ def alpha(**changes: Any) -> dict[str, Any]:
     return {"alpha": {"type": "float", "low": 1, "high": 2} | changes}
 
 
+WIDE = {"type": "float", "low": -1e308, "high": 1e308}
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "value"),
     [
@@ -97,6 +100,16 @@ def alpha(**changes: Any) -> dict[str, Any]:
         ({"pruner": {"type": "percentile", "percentile": 100}}, "pruner.percentile", 100),
         ({"colour": "red"}, "colour", "red"),
         ({"params": alpha(low=math.inf)}, "params.alpha.low", math.inf),
+        (
+            {"engine": "remote", "params": {"n": {"type": "int", "low": 1, "high": 10**400}}},
+            "params.n.high",
+            10**400,
+        ),
+        (
+            {"engine": "remote", "params": {"x": WIDE}},
+            "params.x",
+            WIDE,
+        ),
         ({"params": alpha(high="big")}, "params.alpha.high", "big"),
         ({"params": alpha(type="gamma")}, "params.alpha", "gamma"),
         ({"params": alpha(type="int", low=0.5)}, "params.alpha.low", 0.5),

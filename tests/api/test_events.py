@@ -88,7 +88,7 @@ def test_a_studys_stream_has_its_events_alone_and_outlives_it(api: httpx.Client,
         "study.deleted",
     ]
     assert api.get(f"/v1/studies/never-{name}/events").status_code == 404
-    assert api.get("/v1/studies/%00/events").status_code == 404
+    assert api.get("/v1/studies/%00/events").status_code == 400
 
 
 def test_a_knobs_event_has_the_command_as_the_api_shows_it(

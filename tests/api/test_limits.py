@@ -50,6 +50,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 CONFIGURED = bearer("the configured key")
+JSON = {"Content-Type": "application/json"}
 
 
 def test_a_key_may_make_so_many_requests_and_no_other_key_suffers(
@@ -122,7 +123,7 @@ def test_a_body_may_be_so_long(url: str, chunked: bool) -> None:
     for size, status in ((MOST_BYTES, 422), (MOST_BYTES + 1, 413), (50 * MOST_BYTES, 413)):
         content = body(size)
         pieces = iter([content[:500], content[500:]]) if chunked else content
-        answer = httpx.post(f"{url}/v1/studies", headers=CONFIGURED, content=pieces)
+        answer = httpx.post(f"{url}/v1/studies", headers=CONFIGURED | JSON, content=pieces)
         assert answer.status_code == status, size
         assert ("content-length" in answer.request.headers) is not chunked
         if status == 413:

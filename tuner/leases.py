@@ -43,6 +43,7 @@ def claim(
     engine: str = "optuna",
     room: Room | None = None,
     quota: int | None = None,
+    without: Collection[int] = (),
 ) -> Claim | None:
     """Claim a trial to run.
 
@@ -58,12 +59,19 @@ def claim(
         engine: claim from studies of this engine alone.
         room: claim what fits into it; by default whatever comes next.
         quota: how many trials of one API key run at a time, where the key has no quota of its own.
+        without: row ids of studies to leave alone.
 
     Returns:
         The claim, or ``None`` if there is nothing to do now.
     """
     for study_id in queueing.candidates(
-        database, tasks=tasks, study=study, engine=engine, room=room, quota=quota
+        database,
+        tasks=tasks,
+        study=study,
+        engine=engine,
+        room=room,
+        quota=quota,
+        without=without,
     ):
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers

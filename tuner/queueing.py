@@ -22,18 +22,22 @@ def candidates(
     engine: str,
     room: Room | None = None,
     quota: int | None = None,
+    without: Collection[int] = (),
 ) -> list[int]:
     """Row ids of the studies that seem to have a trial to claim, in the order to try them.
 
     Nothing is locked here, so that looking for work is free while there is none. ``quota`` is how
-    many trials of one API key run at a time, where the key has no quota of its own.
+    many trials of one API key run at a time, where the key has no quota of its own; ``without`` is
+    row ids of studies to leave alone.
     """
     query = _CANDIDATES if study is None else _CANDIDATES.where(StudyRow.name == study)
     with database.read() as session:
         rows = [
             row
             for row in session.execute(query)
-            if row.spec["task"] in tasks and row.spec.get("engine", "optuna") == engine
+            if row.spec["task"] in tasks
+            and row.spec.get("engine", "optuna") == engine
+            and row.id not in without
         ]
         owners = {row.owner for row in rows if row.owner is not None}
         waiting = quotas.at_limit(session, owners, default=quota)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import suppress
 
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from alphagrad.tuner import exploits, leases, queueing, results
+from alphagrad.tuner import exploits, lease_ends, leases, queueing, results
 from alphagrad.tuner.asking import Asking
 from alphagrad.tuner.database import Database, is_outage
 from alphagrad.tuner.errors import StaleFenceError
@@ -55,6 +57,7 @@ class Starter:
         self._claims: list[leases.Claim] = []
         self._room: Room | None = None
         self._too_large: set[str] = set()
+        self._unreadable: set[int] = set()
         self._asking = Asking(database, optuna_storage)
 
     def claim(self, room: Room | None = None) -> bool:
@@ -78,15 +81,28 @@ class Starter:
                 engine=self._executor.engine,
                 room=room if spec is None else None,
                 quota=self._settings.quota_running_trials,
+                without=self._unreadable,
             )
             self._name_too_large()
             if claimed is None:
                 break
-            self._claims.append(claimed)
             if spec is None:
-                self._spec = spec = StudySpec.model_validate(claimed.study.spec)
+                try:
+                    self._spec = spec = StudySpec.model_validate(claimed.study.spec)
+                except ValidationError as error:
+                    self._leave(claimed, error)
+                    continue
                 study = spec.name
+            self._claims.append(claimed)
         return bool(self._claims)
+
+    def _leave(self, claimed: leases.Claim, error: ValidationError) -> None:
+        """Leave a study to workers that can read its specification: of a newer version, say."""
+        name = claimed.study.name
+        logger.error("study %s is left to other workers, this one cannot read it: %s", name, error)
+        self._unreadable.add(claimed.study.id)
+        with suppress(StaleFenceError):
+            lease_ends.give_back(self._database, trial_id=claimed.trial.id, fence=claimed.fence)
 
     def _name_too_large(self) -> None:
         if (room := self._room) is None:
@@ -110,6 +126,7 @@ class Starter:
                 study=self._study,
                 engine=engine,
                 quota=self._settings.quota_running_trials,
+                without=self._unreadable,
             )
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from optuna.trial import FrozenTrial
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from alphagrad.tuner import StudySpec, histograms, lease_ends, leases, results, run_study
 from alphagrad.tuner.checkpoints import CheckpointStore
@@ -307,6 +307,22 @@ def start_one(database: Database, settings: TunerSettings, storage: OptunaStorag
     assert starter.claim()
     [running] = starter.start()
     return running
+
+
+def test_a_study_that_cannot_be_read_is_left_to_others(
+    database: Database, settings: TunerSettings, optuna_storage: OptunaStorage, spec: Spec
+) -> None:
+    for name in ("newer", "s"):
+        create_study(database, optuna_storage, spec(name=name, n_trials=1, params=SMALL))
+    with database.write() as session:
+        row = session.scalars(select(StudyRow).where(StudyRow.name == "newer")).one()
+        row.spec = row.spec | {"shape": "round"}
+    running = start_one(database, settings, optuna_storage)
+    try:
+        assert running.title == "s/0"
+        assert get_study(database, "newer").trials["WAITING"] == 1
+    finally:
+        running.kill()
 
 
 def test_what_comes_after_another_worker_finished_the_trial_is_refused(

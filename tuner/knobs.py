@@ -134,20 +134,21 @@ def record_answer(database: Database, answer: KnobAnswer, *, trial_id: int, fenc
 def ask_again(session: Session, trial: TrialRow, *, since: int) -> None:
     """Ask once more for what earlier attempts applied at steps that this one makes anew.
 
+    Not after an exploit, by which the trial has another member's steps and α.
+
     Args:
         session: a transaction of the caller's.
         trial: the trial, locked.
         since: the first step that is made anew.
     """
-    started_at = (
-        select(AttemptRow.started_at)
-        .where(AttemptRow.trial_id == trial.id, AttemptRow.attempt == trial.attempt)
-        .scalar_subquery()
-    )
+    before = session.get(AttemptRow, (trial.id, trial.attempt - 1))
+    if before is None or before.outcome == "EXPLOITED":
+        return
+    now = session.get_one(AttemptRow, (trial.id, trial.attempt))
     again = session.scalars(
         update(KnobRow)
         .where(KnobRow.trial_id == trial.id, KnobRow.state == "applied", KnobRow.step >= since)
-        .where(KnobRow.answered_at < started_at)
+        .where(KnobRow.answered_at < now.started_at)
         .values(state="requested", step=None, answered_at=None)
         .returning(KnobRow)
     )

@@ -50,11 +50,13 @@ def learning_curves(panels: dict[str, Sequence[ArmResult]], path: Path) -> None:
         figure = Figure(figsize=(6.2 * len(panels), 4.6), layout="constrained")
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, (title, arms) in zip(grid, panels.items(), strict=True):
+            drawn: set[str] = set()
             for place, arm in enumerate(arms):
                 steps, returns = arm.returns
                 color = colour(arm, place)
-                middle = iqm(returns, axis=0)
-                axes.plot(steps / 1e3, middle, color=color, lw=1.6, label=name_and_runs(arm))
+                look = {"color": color, "ls": "--" if color in drawn else "-", "lw": 1.6}
+                drawn.add(color)
+                axes.plot(steps / 1e3, iqm(returns, axis=0), label=name_and_runs(arm), **look)
                 if len(returns) > 1:
                     low, high = _band(returns)
                     axes.fill_between(steps / 1e3, low, high, color=color, alpha=0.15, lw=0)

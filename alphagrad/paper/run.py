@@ -113,6 +113,8 @@ def _wrong_with(study: Study, spec: Mapping[str, Any]) -> str | None:
     for name, value in spec["params"].items():
         if stored.get(name) != value and not isinstance(value, dict):
             return f"{name}={stored.get(name)!r} where the plan has {value!r}"
+    if study.data["state"] == "CANCELLED":
+        return "been cancelled"
     if study.ended and (tried := finished_trials(study.data)) < spec["n_trials"]:
         return f"ended with {tried} of the {spec['n_trials']} trials that the plan has"
     return None

@@ -217,6 +217,18 @@ def test_more_runs_than_its_study_had_are_asked_for_by_name(
     assert "paper-dqn-saturation-at-0.003" in copied  # what could be run was
 
 
+def test_a_cancelled_study_is_no_result(client: Client, tmp_path: Path) -> None:
+    arms = {"gone": PLAN.arms["adam"]}
+    plan = PLAN.model_copy(update={"arms": arms})
+    (job,) = plan.jobs()
+    study = client.submit(plan.spec(job, {}))
+    study.cancel()
+    study.wait()
+    with pytest.raises(PlanError, match="'paper-dqn-gone' has been cancelled: delete it"):
+        run(client, [plan], Results(tmp_path), look_seconds=0.3)
+    assert job.name not in Results(tmp_path)
+
+
 @pytest.mark.parametrize("failed", ["all", "one"])
 def test_a_learning_rate_with_failed_runs_is_not_chosen(
     tmp_path: Path, results: Results, failed: str

@@ -49,19 +49,20 @@ class Server:
         Raises:
             ApiError: what is to be sent is no JSON.
         """
-        if (error := not_json(options.get("json"))) is not None:
-            raise error
         headers = {"Idempotency-Key": str(uuid.uuid4())} if verb in ("POST", "PATCH") else {}
         headers |= options.get("headers", {})
         params = options.get("params", {})
-        return self._http.build_request(
-            verb,
-            path,
-            params={name: value for name, value in params.items() if value is not None},
-            json=options.get("json"),
-            headers=headers,
-            timeout=options.get("timeout", self._http.timeout),
-        )
+        try:
+            return self._http.build_request(
+                verb,
+                path,
+                params={name: value for name, value in params.items() if value is not None},
+                json=options.get("json"),
+                headers=headers,
+                timeout=options.get("timeout", self._http.timeout),
+            )
+        except (TypeError, ValueError) as error:
+            raise not_json(options.get("json")) or error from error
 
     def call(self, verb: str, path: str, **options: Unpack[Options]) -> Steps[Any]:
         """Send a request, again if need be; gives the JSON of its answer.

@@ -81,7 +81,7 @@ class RemoteAsks:
         with self._turns.turn() as has_turn:
             if not has_turn:
                 return self._nothing(study)
-            claimed, is_new = self._claim(study, worker=f"client:{client}")
+            claimed, is_new = self._claim(study, worker=worker_name(client))
             if claimed is None or not self._draw(claimed, is_new=is_new):
                 return self._nothing(study)
         with self._database.read() as session:
@@ -148,6 +148,11 @@ class RemoteAsks:
             must_be_remote(row)
         pause = RETRY_SECONDS if row.state in CLAIMABLE_STUDY else IDLE_SECONDS
         return Asked(claim=None, stored=Stored(), study_state=row.state, retry_after=pause)
+
+
+def worker_name(client: str) -> str:
+    """What the history of attempts calls a client."""
+    return f"client:{client}"
 
 
 def must_be_remote(study: StudyRow) -> None:

@@ -20,7 +20,7 @@ from alphagrad.tuner.messages import Finished, KnobCommand
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import with_constraints
-from alphagrad.tuner.remote_asks import Asked, RemoteAsks, must_be_remote
+from alphagrad.tuner.remote_asks import Asked, RemoteAsks, must_be_remote, worker_name
 from alphagrad.tuner.remote_news import RemoteNews
 from alphagrad.tuner.remote_reports import Said, write_down
 from alphagrad.tuner.spec import StudySpec
@@ -221,9 +221,11 @@ class RemoteTrials:
     def _has_ended(self, trial_id: int, fence: int, client: str | None, state: str) -> bool:
         with self._database.read() as session:
             attempt = session.get(AttemptRow, (trial_id, fence))
-        if attempt is None or attempt.outcome != state:
-            return False
-        return client is None or attempt.worker == f"client:{client}"
+        return (
+            attempt is not None
+            and attempt.outcome == state
+            and _is_asked_by(client, attempt.worker)
+        )
 
 
 def _find(session: Session, study: str, number: int) -> leases.Claim:
@@ -237,8 +239,13 @@ def _find(session: Session, study: str, number: int) -> leases.Claim:
     return leases.Claim(trial=trial, study=row)
 
 
+def _is_asked_by(client: str | None, worker: str | None) -> bool:
+    """Whether it is the client's; one that does not say who it is has the fence alone."""
+    return client is None or worker == worker_name(client)
+
+
 def _must_be_asked_by(client: str | None, worker: str | None, number: int | None) -> None:
-    if client is not None and worker != f"client:{client}":
+    if not _is_asked_by(client, worker):
         raise StaleFenceError(f"trial {number}: another client has it, not {client!r}")
 
 

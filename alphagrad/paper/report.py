@@ -160,12 +160,12 @@ def _choices(plan: Plan, results: Results) -> str:
     for job in plan.jobs():
         tried = [results[name] for name in job.after if name in results]
         if len(job.after) > 1 and tried:
-            ways = []
+            chosen, ways = best(tried), []
             for one in tried:
                 values = [f"{one.spec['params'][name]:.2g}" for name in job.chooses]
                 failed = f" ({one.failed} failed)" if one.failed else ""
                 way = f"{', '.join(values)}: {mean(one):.0f}{failed}"
-                ways.append(f"**{way}**" if one is best(tried) else way)
+                ways.append(f"**{way}**" if one is chosen else way)
             rows.append([plan.arms[job.arm].label, "; ".join(ways)])
     return table(["arm", "what was tried: mean of its runs"], rows)
 

@@ -118,11 +118,13 @@ def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
 
     def decide(*arms: ArmResult) -> tuple[Verdict, str]:
         *ours, reference = arms
+        theirs = measure(reference)
         verdicts: list[Verdict] = []
         said = []
         for arm in ours:
-            found = estimate(ratio_of_iqms, measure(arm), measure(reference))
-            some = compared(found, measure(arm), bound * measure(reference), above=bound)
+            values = measure(arm)
+            found = estimate(ratio_of_iqms, values, theirs)
+            some = compared(found, values, bound * theirs, above=bound)
             if not at_least:
                 swap: dict[Verdict, Verdict] = {"confirmed": "refuted", "refuted": "confirmed"}
                 some = [swap.get(one, one) for one in some]
@@ -140,8 +142,9 @@ def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
         verdicts: list[Verdict] = []
         said = []
         for arm in ours:
-            found = estimate(improvement, sign * measure(arm), theirs)
-            verdicts += compared(found, sign * measure(arm), theirs, above=0.5)
+            values = sign * measure(arm)
+            found = estimate(improvement, values, theirs)
+            verdicts += compared(found, values, theirs, above=0.5)
             word = "higher" if sign > 0 else "lower"
             said.append(f"P({of} {word} with {arm.label} than {reference.label}) = {shown(found)}")
         return together(verdicts), "; ".join(said)

@@ -42,9 +42,11 @@ def test_a_killed_worker_is_replaced_and_the_study_ends_with_exactly_its_trials(
         found: dict[str, Any] = service.get("/v1/studies/survivor").json()
         return found
 
-    # In the middle: some are finished, some run, some have not begun.
+    # In the middle; of two that run once another is finished, one has just begun.
     wait_for(
-        lambda: (s := study()["trials"]).get("COMPLETE") and s.get("RUNNING") and s.get("QUEUED")
+        lambda: (
+            (s := study()["trials"]).get("COMPLETE") and s.get("RUNNING") == 2 and s.get("QUEUED")
+        )
     )
     (worker,) = workers_of(service_process[0])
     os.kill(worker, signal.SIGKILL)

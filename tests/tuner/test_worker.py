@@ -262,12 +262,13 @@ def test_kill_minus_nine_in_the_middle_of_a_study(
     gone: Callable[[int], bool],
     optuna_trials: OptunaTrials,
 ) -> None:
-    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 25} | ALPHA)
+    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 40} | ALPHA)
     command = [str(Path(sys.executable).with_name("alphagrad")), "worker"]
 
     def middle() -> bool:
+        """Of two that run once another is finished, one has just begun: it will be there to kill."""
         trials = get_study(database, "s").trials
-        return bool(trials.get("COMPLETE") and trials.get("RUNNING") and trials.get("QUEUED"))
+        return bool(trials.get("COMPLETE") and trials.get("RUNNING") == 2 and trials.get("QUEUED"))
 
     with subprocess.Popen(command, env=environment) as killed:
         try:

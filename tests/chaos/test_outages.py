@@ -23,6 +23,7 @@ from tests.chaos.conftest import Record, Scale
 from tests.chaos.outage import at_work, ends, status_while_away
 from tests.chaos.service import Place
 from tests.conftest import need
+from tests.marks import on_sqlite
 from tests.postgres import PostgresServer, find_program
 
 
@@ -73,7 +74,7 @@ connection.execute("ROLLBACK")
 """
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.timeout(300)
 def test_a_lock_that_another_process_holds(
     place: Place, books: Books, scale: Scale, record: Record

@@ -19,6 +19,8 @@ from tests.chaos.service import Place, until
 from tests.chaos.storm import body
 from tests.processes import command_line, descendants
 
+# With all tests one will do: Ray's part is the same on both, and its storm takes a minute.
+DATABASES = ["sqlite", "postgresql"] if os.environ.get("CHAOS_SCALE") == "full" else ["postgresql"]
 LONGEST_PAUSE = 2.5
 """Seconds from a trial's first word to the next kill: time for two trials, so that work goes on."""
 
@@ -36,6 +38,7 @@ def seats_of(place: Place) -> list[int]:
     return [pid for pid in below if command_line(pid).startswith(b"ray::Seat")]
 
 
+@pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 @pytest.mark.timeout(3600)
 def test_sigkill_of_drivers_and_of_seats(
     place: Place, books: Books, scale: Scale, record: Record

@@ -17,6 +17,7 @@ from alphagrad.api.local import LocalClient
 from alphagrad.cli_app import EXIT_CODES, app
 from alphagrad.cli_complete import study_names, task_names
 from alphagrad.tuner.settings import TunerSettings
+from tests.marks import on_postgresql
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -199,7 +200,7 @@ def test_tab_offers_studies_and_tasks(home: Path, monkeypatch: pytest.MonkeyPatc
     assert "digits" in task_names(Context(), "d")
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@on_postgresql
 def test_tab_offers_studies_of_postgresql(database_url: str, settings: TunerSettings) -> None:
     with LocalClient(settings) as client:
         client.submit({"name": "there", "task": "digits", "n_trials": 1})

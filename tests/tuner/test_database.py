@@ -15,6 +15,7 @@ from alphagrad.tuner import database as database_module
 from alphagrad.tuner.database import Database, db_now, parse_url, retry_on_disconnect
 from alphagrad.tuner.migrate import VERSION_TABLE, migrate, newest_revision, revision
 from alphagrad.tuner.models import Base, StudyRow
+from tests.marks import on_postgresql
 
 # One process imports everything and forks six: they begin together, and cost one import.
 MIGRATE_AT_ONCE = """
@@ -206,7 +207,7 @@ def test_the_databases_clock_runs_within_a_transaction(
         until(lambda: (session.scalar(select(db_now())) or 0.0) > first + 0.002)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_connection_that_the_server_cut_is_replaced(database: Database) -> None:
     insert_study(database, "a")
     runs = 0

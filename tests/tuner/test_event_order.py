@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from alphagrad.tuner import events
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow
+from tests.marks import on_postgresql
 
 Submit = Callable[..., StudyRow]
 WRITERS = 6
@@ -113,7 +114,7 @@ def test_a_transaction_that_is_run_again_tells_its_events_once(
     assert len(events.read(database, after=1)) == 1
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_writer_that_vanishes_holds_up_the_others_for_a_while_only(
     database: Database, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

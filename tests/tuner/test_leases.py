@@ -20,6 +20,7 @@ from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.settling import settle
 from alphagrad.tuner.study_changes import cancel_study, stop_study
 from alphagrad.tuner.study_store import get_study
+from tests.marks import on_postgresql
 
 Submit = Callable[..., StudyRow]
 
@@ -338,7 +339,7 @@ def test_closing_a_study_ends_the_trials_that_wait(
     assert (trial.state, trial.error) == ("FAIL", f"the study was {word}")
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+@on_postgresql  # SQLite has one writer
 def test_a_trial_given_back_while_its_study_closes_is_not_left_waiting(
     database: Database, submit: Submit, until: Callable[..., object]
 ) -> None:

@@ -20,6 +20,7 @@ from alphagrad.tuner.metrics import append_metrics, read_metrics
 from alphagrad.tuner.models import MetricRow, StudyRow, TrialRow
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_store import get_trial
+from tests.marks import on_sqlite
 
 NAN, INF = math.nan, math.inf
 
@@ -216,6 +217,7 @@ def main():
 """
 
 
+@on_sqlite
 def test_a_task_that_is_killed_goes_on_with_its_metrics(
     run_script: Callable[..., Any], settings: TunerSettings
 ) -> None:

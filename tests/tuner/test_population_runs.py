@@ -19,6 +19,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.exploits import list_exploits
 from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.study_store import get_study
+from tests.marks import on_sqlite
 from tests.tuner.conftest import HEAD
 
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
@@ -82,7 +83,7 @@ def main():
 """
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_population_follows_what_no_fixed_alpha_can_and_is_repeated_by_its_seed(
     run_script: Callable[..., Any], database: Database, optuna_trials: OptunaTrials
 ) -> None:

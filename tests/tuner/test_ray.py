@@ -28,6 +28,7 @@ from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_store import StudyStatus, create_study, get_study
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.worker import Worker
+from tests.marks import on_postgresql, on_sqlite
 from tests.processes import command_line, descendants, environment, listening, parent
 from tests.ray_nodes import RayNodes
 from tests.tuner.books import check_books
@@ -39,6 +40,7 @@ on_ray = pytest.mark.parametrize("engine", ["ray"], indirect=True)
 
 
 @on_ray
+@on_postgresql
 def test_asha_prunes_on_ray_and_every_report_stays(
     settings: TunerSettings, database: Database, spec: Spec, optuna_trials: OptunaTrials
 ) -> None:
@@ -75,7 +77,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
     settings: TunerSettings, spec: Spec, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +123,7 @@ def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
     assert not [pid for pid in known if command_line(pid)]  # no process is left
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_study_goes_on_when_a_node_is_killed(
     settings: TunerSettings, database: Database, submit: Any, until: Any, work: Any,
     optuna_trials: OptunaTrials,
@@ -180,6 +182,7 @@ print(json.dumps(sorted(result.metrics["loss"] for result in found)))
 """
 
 
+@on_postgresql
 def test_optuna_search_of_ray_works_on_our_database(
     settings: TunerSettings, database: Database, spec: Spec, submit: Any, tmp_path: Path,
     ray_address: str, optuna_trials: OptunaTrials, optuna_storage: OptunaStorage,

@@ -14,6 +14,7 @@ from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.niceness import AUTOGROUP
 from alphagrad.tuner.resources import Allotment, Resources, Room, gpu_names
 from alphagrad.tuner.study_store import get_study
+from tests.marks import on_sqlite
 
 
 def room(cpu: int, gpus: int = 0, *used: Allotment) -> Room:
@@ -131,7 +132,7 @@ def main():
 """
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_trials_get_what_they_ask_for(
     run_script: Callable[..., Any], settings: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from alphagrad.tuner.pruners import Saturation
 from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.saturation_window import SaturationWindow
 from alphagrad.tuner.settings import TunerSettings
+from tests.marks import on_sqlite
 
 NAN = float("nan")
 
@@ -195,6 +196,7 @@ def main():
 """
 
 
+@on_sqlite
 def test_a_resumed_trial_is_judged_by_what_it_did_before(run_script: Callable[..., Any]) -> None:
     ended = run_script(RESUMED)
     [[state, value, error, attempt]] = ended["a"]

@@ -15,6 +15,7 @@ from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.metrics import read_metrics
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.traces import read_trace
+from tests.marks import on_sqlite
 
 RunScript = Callable[..., Any]
 
@@ -43,6 +44,7 @@ def ppo(name: str, **changes: Any) -> StudySpec:
     return parse_spec(body | changes)
 
 
+@on_sqlite
 def test_a_stacked_study_has_the_results_of_the_same_study_unstacked(
     database: Database, settings: TunerSettings
 ) -> None:
@@ -136,6 +138,7 @@ def body(kind, **changes):
 """
 
 
+@on_sqlite
 def test_each_trial_of_a_stack_has_its_own_end(run_script: RunScript) -> None:
     threshold = {"type": "threshold", "upper": 0.2}
     source = f"""
@@ -163,6 +166,7 @@ def main():
     assert ends == [("FAIL", "the trial's process was killed by signal 9 without a result")] * 4
 
 
+@on_sqlite
 def test_a_killed_stack_is_tried_again(run_script: RunScript) -> None:
     source = """
 def main():

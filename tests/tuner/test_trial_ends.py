@@ -4,16 +4,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from optuna.trial import FrozenTrial
 
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.settings import TunerSettings
+from tests.marks import both_engines, on_sqlite, with_ray_on_sqlite
 
 RunScript = Callable[..., Any]
 
-both_engines = pytest.mark.parametrize("engine", ["optuna", "ray"], indirect=True)
 
 ENDS = """
 @task("end")
@@ -111,7 +110,7 @@ def main():
 """
 
 
-@both_engines
+@with_ray_on_sqlite
 def test_each_end_is_recorded_as_what_it_is(
     run_script: RunScript,
     settings: TunerSettings,
@@ -255,7 +254,7 @@ def main():
 
 
 @both_engines
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_trials_children_end_with_it(
     run_script: RunScript,
     settings: TunerSettings,

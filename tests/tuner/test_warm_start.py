@@ -19,6 +19,7 @@ from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study, ensure_optuna_study, get_study
 from alphagrad.tuner.warm_start import WARM_START, observation
+from tests.marks import on_sqlite
 from tests.tuner.asker import Asker
 
 Spec = Callable[..., StudySpec]
@@ -167,7 +168,7 @@ ALPHA = {"type": "float", "low": 1.0, "high": 100.0, "log": True}
         ({"warm_start": ["../x"]}, "should match pattern"),
     ],
 )
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_study_that_does_not_fit_is_refused(
     submit: Submit, source: str, database: Database, changes: dict[str, Any], message: str
 ) -> None:

@@ -30,6 +30,7 @@ from alphagrad.tuner.study_changes import cancel_study, stop_study
 from alphagrad.tuner.study_store import create_study, get_study, get_trial
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.trial_process import LocalExecutor
+from tests.marks import on_postgresql, on_sqlite, with_ray_on_sqlite
 from tests.processes import descendants
 from tests.tuner.books import check_books
 from tests.tuner.working import Working
@@ -39,12 +40,6 @@ Submit = Callable[..., StudyRow]
 Until = Callable[..., Any]
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
 
-both_engines = pytest.mark.parametrize("engine", ["optuna", "ray"], indirect=True)
-with_ray_on_sqlite = pytest.mark.parametrize(
-    ("engine", "database_url"),
-    [("optuna", "sqlite"), ("optuna", "postgresql"), ("ray", "sqlite")],
-    indirect=True,
-)
 
 SMALL = {"epochs": 1, "batch_size": 256, "hidden_sizes": [8]}
 LAYERS = ["hidden1.weight", "hidden1.bias", "logits.weight", "logits.bias"]
@@ -111,7 +106,7 @@ def test_the_pruner_ends_a_trial_and_its_reports_stay(
         assert trial.value == trial.intermediate_values[3]
 
 
-@both_engines
+@with_ray_on_sqlite
 def test_a_knob_turns_at_once_and_shows_in_the_trace(
     engine: str,
     database: Database,
@@ -262,11 +257,11 @@ def test_kill_minus_nine_in_the_middle_of_a_study(
     gone: Callable[[int], bool],
     optuna_trials: OptunaTrials,
 ) -> None:
-    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 40} | ALPHA)
+    submit(n_trials=6, parallelism=2, params=SMALL | {"epochs": 30} | ALPHA)
     command = [str(Path(sys.executable).with_name("alphagrad")), "worker"]
 
     def middle() -> bool:
-        """Of two that run once another is finished, one has just begun: it will be there to kill."""
+        """Of two that run once one is finished, one has just begun: it is there to be killed."""
         trials = get_study(database, "s").trials
         return bool(trials.get("COMPLETE") and trials.get("RUNNING") == 2 and trials.get("QUEUED"))
 
@@ -384,7 +379,7 @@ def test_a_cancelled_study_leaves_nothing_running_in_optuna(
     until(lambda: [t.state.name for t in optuna_trials(database, "s")] == ["FAIL"], seconds=3)
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@on_postgresql
 def test_a_study_survives_a_server_that_drops_its_connections(
     database: Database,
     submit: Submit,
@@ -418,6 +413,7 @@ def test_a_study_survives_a_server_that_drops_its_connections(
     check_books(database, "s", optuna_trials(database, "s"))
 
 
+@on_sqlite
 def test_a_finished_trial_leaves_no_checkpoints(
     run_script: Callable[..., Any], settings: TunerSettings
 ) -> None:
@@ -437,6 +433,7 @@ def test_a_finished_trial_leaves_no_checkpoints(
     assert not [*(settings.home / "checkpoints").rglob("*.pt")]
 
 
+@on_sqlite
 def test_a_first_attempt_takes_no_checkpoint_that_lay_there(
     run_script: Callable[..., Any], settings: TunerSettings
 ) -> None:
@@ -453,6 +450,7 @@ def test_a_first_attempt_takes_no_checkpoint_that_lay_there(
     assert [row[:2] for row in found["s"]] == [["COMPLETE", 1.0]]
 
 
+@on_sqlite
 def test_processes_that_wait_are_used_once_and_end_with_the_worker(
     run_script: Callable[..., Any], gone: Callable[[int], bool]
 ) -> None:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 HOME_DIR ?= .alphagrad
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip compiles what it copies into .venv; these stay where they are.
+COMPILE := $(BIN)/python -m compileall -q alphagrad api optim scheduler studies tuner
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop serve test chaos fuzz docs docs-cli docs-serve check format bench dist check-wheel lock clean
@@ -75,6 +77,7 @@ clean: ## remove the environment and what tools left behind
 .venv/run-ready: pyproject.toml constraints.txt $(wildcard */_*.[ch]) | .venv/bin/python
 	@echo "installing alphagrad into .venv (about 2 GB, once)"
 	@$(PIP) --editable .
+	@$(COMPILE)
 	@touch $@
 
 .venv/docs-ready: pyproject.toml constraints.txt | .venv/bin/python
@@ -85,4 +88,5 @@ clean: ## remove the environment and what tools left behind
 .venv/test-ready: pyproject.toml constraints.txt $(wildcard */_*.[ch]) | .venv/bin/python
 	@echo "installing alphagrad and its test tools into .venv (about 3 GB, once)"
 	@$(PIP) --editable ".[test]"
+	@$(COMPILE)
 	@touch $@ .venv/run-ready .venv/docs-ready

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from alphagrad.api.client_answers import StudyData
 from alphagrad.api.client_progress import finished_trials
 from alphagrad.paper.run import Standing
 
@@ -62,10 +63,11 @@ class Shown:
         for name, study in running.items():
             if name not in self._studies:
                 self._studies[name] = self._bars.add_task(name, total=study["n_trials"])
-            self._bars.update(self._studies[name], completed=finished_trials(study))
+            finished = finished_trials(study)
+            self._bars.update(self._studies[name], completed=finished, description=_name(study))
 
     def _line(self, standing: Standing) -> None:
-        names = ", ".join(study["name"] for study in standing.running)
+        names = ", ".join(_name(study) for study in standing.running)
         line = (
             f"{standing.runs_done} of {standing.runs} runs, {standing.studies_done} of "
             f"{standing.studies} studies; under way: {names or 'none'}"
@@ -73,3 +75,9 @@ class Shown:
         if line != self._last:
             self._console.print(f"{time.strftime('%H:%M:%S')} {line}", soft_wrap=True)
             self._last = line
+
+
+def _name(study: StudyData) -> str:
+    """A study's name, and how one that was paused by hand goes on."""
+    name = study["name"]
+    return f"{name} (paused: alphagrad resume {name})" if study["state"] == "PAUSED" else name

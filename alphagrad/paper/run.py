@@ -20,7 +20,7 @@ from alphagrad.paper.plan import STUDIES, Job, Plan
 from alphagrad.paper.results import Results, curves_of, result_of
 
 OPEN_STUDIES = 3
-"""At most so many are submitted and have not ended: one's last runs leave slots to the next."""
+"""At most so many have not ended, nor been paused: one's last runs leave slots to the next."""
 LOOK_SECONDS = 10.0
 
 
@@ -47,7 +47,7 @@ def run(
     on_progress: Callable[[Standing], None] = lambda standing: None,
     look_seconds: float = LOOK_SECONDS,
 ) -> None:
-    """Runs all studies of the plans that have no result yet.
+    """Runs all studies of the plans that have no result yet; a paused one is waited for.
 
     Args:
         client: of the service.
@@ -65,11 +65,13 @@ def run(
         known = {study.name: study for study in client.studies(name=STUDIES)}
         refused: dict[str, str] = {}
         running = [study for study in _under_way(known, plans, results, refused) if not study.ended]
+        free = OPEN_STUDIES - sum(study.data["state"] != "PAUSED" for study in running)
         for plan, job in due(plans, results):
-            if len(running) >= OPEN_STUDIES:
+            if free <= 0:
                 break
             if job.name not in {study.name for study in running} | refused.keys():
                 running.append(client.submit(plan.spec(job, choice(job, results))))
+                free -= 1
         on_progress(_standing(plans, results, running))
         if not running:
             break

@@ -13,8 +13,9 @@ from alphagrad.client import Client
 from alphagrad.local_service import LocalService
 from alphagrad.paper.choice import choice, is_done
 from alphagrad.paper.plan import Plan
+from alphagrad.paper.progress import Shown
 from alphagrad.paper.results import EACH, Results
-from alphagrad.paper.run import PlanError, Standing, due, run
+from alphagrad.paper.run import OPEN_STUDIES, PlanError, Standing, due, run
 
 PLAN = Plan.model_validate(
     {
@@ -227,6 +228,32 @@ def test_a_cancelled_study_is_no_result(client: Client, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="'paper-dqn-gone' has been cancelled: delete it"):
         run(client, [plan], Results(tmp_path), look_seconds=0.3)
     assert job.name not in Results(tmp_path)
+
+
+def test_paused_studies_are_named_and_keep_no_other_from_running(
+    client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As many are paused as may run at once; each goes on when it is resumed."""
+    names = ("a", "b", "c", "d")
+    plan = PLAN.model_copy(update={"arms": dict.fromkeys(names, PLAN.arms["adam"]), "seeds": 1})
+    *paused, last = plan.jobs()
+    for job in paused:
+        client.submit(plan.spec(job, {})).pause()
+    found = Results(tmp_path)
+
+    def resume(standing: Standing) -> None:
+        with Shown() as shown:
+            shown.update(standing)
+        if last.name in found:
+            for study in standing.running:
+                client.study(study["name"]).resume()
+
+    assert len(paused) == OPEN_STUDIES
+    run(client, [plan], found, on_progress=resume, look_seconds=0.3)
+    assert all(job.name in found for job in plan.jobs())
+    said = capfd.readouterr().err
+    assert all(f"{job.name} (paused: alphagrad resume {job.name})" in said for job in paused)
+    assert f"{last.name} (paused" not in said
 
 
 @pytest.mark.parametrize("failed", ["all", "one"])

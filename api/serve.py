@@ -75,12 +75,13 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
         )
     )
     worker = WorkerProcess(settings) if with_worker else None
+    # uvicorn raises the signal that stopped it once more when it is done; by default that would
+    # end the process before the worker is stopped. One that comes before uvicorn listens to
+    # signals stops it too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     announcement = Announcement(settings.home, url)
     announcement.write()
-    # uvicorn raises the signal that stopped it once more when it is done; by default that would
-    # end the process before the worker is stopped.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     stopped = threading.Event()
     watched = (settings.home, server, announcement, stopped)
     watcher = threading.Thread(target=_watch_home, args=watched)

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from alphagrad.api.app import create_app
 from alphagrad.api.server import Server
@@ -31,6 +31,9 @@ from tests.conftest import need
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
+PATIENCE = 60.0
+"""Seconds for an answer, where a test is not about them: two cores run two tests and more."""
+expect.set_options(timeout=PATIENCE * 1000 / 3)
 _names = count()
 
 
@@ -38,7 +41,7 @@ _names = count()
 def wait_for() -> Wait:
     """Calls a function until what it gives is true, at most so many seconds; gives that."""
 
-    def wait(what: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+    def wait(what: Callable[[], Any], *, seconds: float = 120.0) -> Any:
         give_up_at = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < give_up_at, f"not within {seconds} s"
@@ -92,14 +95,15 @@ def server_url(app: FastAPI) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def api(server_url: str, key: str) -> Iterator[httpx.Client]:
     """A client that has the key."""
-    with httpx.Client(base_url=server_url, headers={"Authorization": f"Bearer {key}"}) as client:
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=server_url, headers=bearer, timeout=PATIENCE) as client:
         yield client
 
 
 @pytest.fixture
 def anonymous(server_url: str) -> Iterator[httpx.Client]:
     """A client without a key, and without cookies."""
-    with httpx.Client(base_url=server_url) as client:
+    with httpx.Client(base_url=server_url, timeout=PATIENCE) as client:
         yield client
 
 
@@ -177,7 +181,8 @@ def service_url(service_process: tuple[subprocess.Popen[str], str]) -> str:
 @pytest.fixture(scope="session")
 def service(service_url: str, key: str) -> Iterator[httpx.Client]:
     """A client of the service that all tests share."""
-    with httpx.Client(base_url=service_url, headers={"Authorization": f"Bearer {key}"}) as client:
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=service_url, headers=bearer, timeout=PATIENCE) as client:
         yield client
 
 

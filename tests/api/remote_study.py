@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -28,9 +29,12 @@ class RemoteStudy:
         return asked
 
     def trial(self, client: str = "one") -> dict[str, Any]:
-        trial: dict[str, Any] | None = self.ask(client)["trial"]
-        assert trial is not None
-        return trial
+        give_up_at = time.monotonic() + 30
+        while (trial := self.ask(client)["trial"]) is None:  # it is others' turn
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        asked: dict[str, Any] = trial
+        return asked
 
     def say(self, what: str, trial: dict[str, Any], **said: Any) -> dict[str, Any]:
         answer = self.post(f"trials/{trial['number']}:{what}", {"fence": trial["fence"], **said})

@@ -47,7 +47,7 @@ def test_a_study_is_submitted_watched_and_stopped(
     )
     assert alphagrad("stop", "by-command").stdout == "by-command STOPPING\n"
     wait_for(lambda: service.get("/v1/studies/by-command").json()["state"] == "COMPLETED")
-    shown = alphagrad("show", "by-command").stdout
+    shown = alphagrad("show", "by-command", "--limit", "1000").stdout
     finished = service.get("/v1/studies/by-command").json()["trials"]["COMPLETE"]
     assert 0 < finished < 1000
     assert f"{finished}/1000" in shown

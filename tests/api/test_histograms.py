@@ -53,12 +53,22 @@ def test_a_trial_that_does_not_answer(
 
 
 def test_who_asks_the_same_gets_the_same_answer(
-    api: httpx.Client, state: Database, claim: Claim, wait_for: Wait
-) -> None:
+    api: httpx.Client, state: Database, claim: Claim, wait_for: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    asked: list[int] = []
+    ask = histograms.ask
+
+    def count(*given: Any, **options: Any) -> int:
+        asked.append(ask(*given, **options))
+        return asked[-1]
+
+    monkeypatch.setattr(histograms, "ask", count)
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(api.get, path_of(claim), params={"bins": 3}) for _ in range(3)]
         other = pool.submit(api.get, path_of(claim), params={"bins": 4})
-        wait_for(lambda: len(questions(state, claim)) == 2)
+        wait_for(lambda: len(asked) == 4)
+        assert len(set(asked)) == len(questions(state, claim)) == 2
         for row_id, question in histograms.open_questions(state, [claim.trial.id]):
             edges = [1.0] * (question.bins + 1)
             said = HistogramAnswer(

@@ -116,4 +116,4 @@ def test_a_home_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
     before = threading.active_count()
     with pytest.raises(OSError, match="file"):
         LocalClient(TunerSettings(home=file / "home"))
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may have ended

@@ -169,7 +169,8 @@ def test_the_verbs_of_a_study(
 ) -> None:
     watched = Watched(tab)
     alpha = {"type": "float", "low": 1, "high": 100, "log": True}
-    params = {"epochs": 1, "batch_size": 256, "hidden_sizes": [8], "alpha": alpha}
+    # So long that the first page of trials is not full before the study is paused.
+    params = {"epochs": 30, "batch_size": 256, "hidden_sizes": [8], "alpha": alpha}
     spec = {"name": "page-verbs", "task": "digits", "n_trials": 900, "params": params}
     assert service.post("/v1/studies", json=spec).status_code == 202
     url = "/v1/studies/page-verbs"

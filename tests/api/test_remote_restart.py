@@ -32,7 +32,7 @@ def start(
     request: pytest.FixtureRequest, tmp_path: Path, start_service: Start, key: str
 ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts ``alphagrad serve --no-worker`` on a port of its own, as often as it is called."""
-    environment = {"ALPHAGRAD_API_KEY": key, "ALPHAGRAD_LEASE_SECONDS": "2"}
+    environment = {"ALPHAGRAD_API_KEY": key, "ALPHAGRAD_LEASE_SECONDS": "10"}
     if request.param == "postgresql":
         environment["ALPHAGRAD_DATABASE_URL"] = request.getfixturevalue("new_postgres")()
     with socket.socket() as probe:

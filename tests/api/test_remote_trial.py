@@ -273,7 +273,7 @@ def test_a_killed_client_is_taken_over(
     tmp_path: Path,
 ) -> None:
     server, url = start_service(
-        tmp_path / "home", "--no-worker", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="1"
+        tmp_path / "home", "--no-worker", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="4"
     )
     try:
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as api:

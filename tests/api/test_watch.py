@@ -21,17 +21,21 @@ import pytest
 
 from alphagrad.client import Client, Study
 
+Wait = Callable[..., Any]
 SPACE = {"epochs": 3, "alpha": {"type": "float", "low": 1, "high": 100, "log": True}}
 CONTROL_C = b"\x03"
 
 
 @pytest.fixture
-def paused(service_url: str, key: str, name: str) -> Iterator[Study]:
+def paused(service_url: str, key: str, name: str, wait_for: Wait) -> Iterator[Study]:
     """A study of three trials that waits to be resumed."""
     body = {"name": name, "task": "digits", "n_trials": 3, "params": SPACE}
     with Client(service_url, key) as client:
         study = client.submit(body | {"parallelism": 1})
-        yield study.pause()
+        study.pause()
+        # A trial may have begun before the pause.
+        wait_for(lambda: not study.refresh()["trials"].get("RUNNING"))
+        yield study
         if study.refresh()["state"] in ("RUNNING", "PAUSED"):
             study.cancel()
 

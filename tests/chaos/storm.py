@@ -117,7 +117,7 @@ def _freeze(pid: int, seconds: float) -> None:
 
 
 def _blackout(place: Place, books: Books) -> None:
-    """Kill everything; a lone worker must free what the dead held within two leases."""
+    """Kill everything; a lone worker must free what the dead held within six leases."""
     place.kill_all()
     place.start("one")
     home = place.folder / "one.log"
@@ -130,4 +130,4 @@ def _blackout(place: Place, books: Books) -> None:
             held = session.scalars(select(TrialRow.worker).where(TrialRow.state == "RUNNING"))
             return all(lone in (worker or "") for worker in held)
 
-    until(freed, seconds=2 * place.lease, what="no trial is RUNNING that nobody runs")
+    until(freed, seconds=6 * place.lease, what="no trial is RUNNING that nobody runs")

@@ -82,7 +82,7 @@ def test_a_worker_runs_what_was_submitted_but_not_what_was_stopped(
         text=True,
     ) as worker:
         assert worker.stderr is not None
-        limit = threading.Timer(60, worker.kill)
+        limit = threading.Timer(180, worker.kill)
         limit.start()
         waiting = {"tiny", "other"}
         for line in worker.stderr:

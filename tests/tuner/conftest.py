@@ -95,7 +95,6 @@ def environment(settings: TunerSettings, engine: str) -> dict[str, str]:
         "ALPHAGRAD_HOME": str(settings.home),
         "ALPHAGRAD_DATABASE_URL": settings.url,
         "ALPHAGRAD_SLOTS": "2",
-        "ALPHAGRAD_LEASE_SECONDS": "1",
         "TEST_ENGINE": engine,
     }
     if settings.ray_address is not None:

@@ -25,7 +25,7 @@ from tests.tuner.conftest import HEAD
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
 
 TASK = """
-import contextlib, random
+import contextlib, pathlib, random
 from alphagrad.tuner.errors import DuplicateStudyError
 
 @task("drift")
@@ -42,20 +42,11 @@ def drift(trial: Trial) -> float:
         trial.report(gain, len(state["history"]))
         if len(state["history"]) % 3 == 0:
             if len(state["history"]) == 12:
-                kill_once()
+                pathlib.Path(os.environ["ALPHAGRAD_HOME"], "judged").touch()
             trial.save_checkpoint(state)
     with open(os.environ["ALPHAGRAD_HOME"] + f"/{trial.study}-{trial.number}", "w") as file:
         json.dump(state["history"], file)
     return state["value"]
-
-def kill_once():
-    # The worker dies at about the moment in which it judges who comes here first.
-    if "WORKER" in os.environ:
-        mark = os.environ["ALPHAGRAD_HOME"] + "/killed"
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-            kill = (int(os.environ["WORKER"]), signal.SIGKILL)
-            threading.Timer(random.uniform(0, 0.03), os.kill, kill).start()
 
 BODY = {
     "task": "drift",
@@ -108,8 +99,17 @@ def test_a_population_follows_what_no_fixed_alpha_can_and_is_repeated_by_its_see
 
 
 KILLED = """
+def die_when(mark):
+    # The worker dies at about the moment in which it judges who comes there first.
+    while not mark.exists():
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.03))
+    os.kill(os.getpid(), signal.SIGKILL)
+
 def main():
-    os.environ["WORKER"] = str(os.getpid())  # before the server that its trials are forked from
+    mark = pathlib.Path(os.environ["ALPHAGRAD_HOME"], "judged")
+    if not mark.exists():
+        threading.Thread(target=die_when, args=[mark], daemon=True).start()
     settings = TunerSettings()
     database, body = Database(settings.url), BODY | {"name": "s", "seed": 3, "parallelism": 4}
     body["params"] |= {"steps": 31, "seconds": 0.01}

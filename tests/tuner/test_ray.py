@@ -79,8 +79,9 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @on_postgresql
 def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
-    settings: TunerSettings, spec: Spec, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    settings: TunerSettings, spec: Spec, temporary: Path, monkeypatch: pytest.MonkeyPatch,
+    until: Any,
+) -> None:  # fmt: skip
     password = b"an-open-secret"
     url = make_url(settings.url).set(password=password.decode())
     monkeypatch.setenv("ALPHAGRAD_DATABASE_URL", url.render_as_string(hide_password=False))
@@ -120,10 +121,11 @@ def test_a_ray_of_our_own_is_for_this_machine_and_knows_no_password(
     assert {"gcs_server.out", "tuner.pkl"} <= names
     assert any(name.startswith("search_gen_state-") for name in names)
     assert not [path for path, holds in files.items() if holds]
-    assert not [pid for pid in known if command_line(pid)]  # no process is left
+    until(lambda: not [pid for pid in known if command_line(pid)], seconds=30)  # none is left
 
 
 @on_sqlite
+@pytest.mark.timeout(600)
 def test_a_study_goes_on_when_a_node_is_killed(
     settings: TunerSettings, database: Database, submit: Any, until: Any, work: Any,
     optuna_trials: OptunaTrials,
@@ -144,9 +146,9 @@ def test_a_study_goes_on_when_a_node_is_killed(
             running = [one for one in list_trials(database, "s") if one.state == "RUNNING"]
             return sum(len(read_trace(database, trial).steps) > 9 for trial in running)
 
-        until(lambda: len(machines()) == 2 and speaking() == 2)
+        until(lambda: len(machines()) == 2 and speaking() == 2, seconds=240)
         nodes.kill(second)
-        until(lambda: get_study(database, "s").ended)
+        until(lambda: get_study(database, "s").ended, seconds=240)
         working.stop()
     assert get_study(database, "s").trials == {"COMPLETE": 2}
     trials = list_trials(database, "s")

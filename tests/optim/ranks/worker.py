@@ -33,7 +33,7 @@ def run(rank: int, folder: Path, names: list[str]) -> None:
             init_method=f"file://{place / 'store'}",
             rank=rank,
             world_size=WORLD,
-            timeout=timedelta(seconds=20),
+            timeout=timedelta(seconds=60),
         )
         try:
             CHECKS[name](place)

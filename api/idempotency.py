@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alphagrad.api.problems import problem
@@ -70,7 +71,7 @@ class IdempotencyKeys:
             return
         request = Request(scope, receive)
         key = request.headers.get(HEADER)
-        if key is None:
+        if key is None or not _is_routed(scope):
             await self._app(scope, receive, send)
             return
         if KEY.fullmatch(key) is None:
@@ -190,6 +191,11 @@ class IdempotencyKeys:
 
     async def _run(self, what: Callable[..., Result], **options: Any) -> Result:
         return await run_in_threadpool(partial(what, self._database, **options))
+
+
+def _is_routed(scope: Scope) -> bool:
+    """Whether a route takes the request; what ends as 404 or 405 executes nothing, with any key."""
+    return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
 
 
 def _scope_of(request: Request) -> str:

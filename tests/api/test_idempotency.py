@@ -67,6 +67,21 @@ def test_a_key_of_another_request_is_refused(api: httpx.Client, name: str) -> No
     assert api.get(f"/v1/studies/{name}-b").status_code == 404
 
 
+def test_a_key_does_not_hide_that_a_path_or_a_method_is_not_there(
+    api: httpx.Client, name: str
+) -> None:
+    headers = {"Idempotency-Key": f"key-{name}"}
+    assert api.post("/v1/studies", json=body_of(name), headers=headers).status_code == 202
+    asked = api.patch(f"/v1/studies/{name}/trials:enqueue", json={}, headers=headers)
+    assert (asked.status_code, asked.headers["allow"]) == (405, "POST")
+    assert api.post("/v1/nothing", headers=headers).status_code == 404
+    # Nor does the key belong to one of them then.
+    assert api.patch("/v1/studies", headers=headers | {"Idempotency-Key": name}).status_code == 405
+    other = body_of(f"{name}-b")
+    answer = api.post("/v1/studies", json=other, headers=headers | {"Idempotency-Key": name})
+    assert answer.status_code == 202
+
+
 def test_a_repeated_patch_changes_once(api: httpx.Client, name: str) -> None:
     assert api.post("/v1/studies", json=body_of(name)).status_code == 202
     url, headers = f"/v1/studies/{name}", {"Idempotency-Key": f"key-{name}"}

@@ -10,6 +10,7 @@ import pytest
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+on_ray = pytest.mark.parametrize("engine", ["ray"], indirect=True)
 both_engines = pytest.mark.parametrize("engine", ["optuna", "ray"], indirect=True)
 with_ray_on_sqlite = pytest.mark.parametrize(
     ("engine", "database_url"),

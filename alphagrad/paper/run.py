@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from alphagrad.api.client import Client
@@ -66,12 +67,10 @@ def run(
         refused: dict[str, str] = {}
         running = [study for study in _under_way(known, plans, results, refused) if not study.ended]
         free = OPEN_STUDIES - sum(study.data["state"] != "PAUSED" for study in running)
-        for plan, job in due(plans, results):
-            if free <= 0:
-                break
-            if job.name not in {study.name for study in running} | refused.keys():
-                running.append(client.submit(plan.spec(job, choice(job, results))))
-                free -= 1
+        taken = {study.name for study in running} | refused.keys()
+        new = (one for one in due(plans, results) if one[1].name not in taken)
+        for plan, job in islice(new, max(free, 0)):
+            running.append(client.submit(plan.spec(job, choice(job, results))))
         on_progress(_standing(plans, results, running))
         if not running:
             break

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
 from tests.api.browsing import ARGS, log_in
 from tests.conftest import need
+from tests.waiting import until
 
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -39,16 +40,8 @@ _names = count()
 
 @pytest.fixture(scope="session")
 def wait_for() -> Wait:
-    """Calls a function until what it gives is true, at most so many seconds; gives that."""
-
-    def wait(what: Callable[[], Any], *, seconds: float = 120.0) -> Any:
-        give_up_at = time.monotonic() + seconds
-        while not (found := what()):
-            assert time.monotonic() < give_up_at, f"not within {seconds} s"
-            time.sleep(0.02)
-        return found
-
-    return wait
+    """Calls a function until what it gives is true, at most 120 or so many seconds; gives that."""
+    return partial(until, seconds=120.0)
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx
+
+from tests.waiting import until
 
 
 class RemoteStudy:
@@ -29,12 +30,9 @@ class RemoteStudy:
         return asked
 
     def trial(self, client: str = "one") -> dict[str, Any]:
-        give_up_at = time.monotonic() + 30
-        while (trial := self.ask(client)["trial"]) is None:  # it is others' turn
-            assert time.monotonic() < give_up_at
-            time.sleep(0.05)
-        asked: dict[str, Any] = trial
-        return asked
+        # There is none where it is others' turn.
+        trial: dict[str, Any] = until(lambda: self.ask(client)["trial"], seconds=30)
+        return trial
 
     def say(self, what: str, trial: dict[str, Any], **said: Any) -> dict[str, Any]:
         answer = self.post(f"trials/{trial['number']}:{what}", {"fence": trial["fence"], **said})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.chaos.books import Books
-from tests.chaos.service import Place, until
+from tests.chaos.service import Place
 from tests.chaos.storm import body
+from tests.waiting import until
 
 
 def at_work(place: Place, books: Books, *, n_trials: int, workers: int = 1, **more: Any) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +20,6 @@ import httpx
 Kind = Literal["worker", "trial", "forkserver", "supervisor", "server"]
 KEY = "ag_the-key-of-the-chaos"
 TASK = Path(__file__).with_name("chaos_task.py")
-
-
-def until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """Wait for a call to return something true, and return that."""
-    give_up_at = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < give_up_at, f"{what}: not so after {seconds} s"
-        time.sleep(0.05)
-    return answer
 
 
 @dataclass

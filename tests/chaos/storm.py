@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from alphagrad.tuner.models import TrialRow
 from tests.chaos.books import Books
-from tests.chaos.service import Kind, Place, until
+from tests.chaos.service import Kind, Place
+from tests.waiting import until
 
 WEIGHTS: dict[Kind, int] = {
     "trial": 70,

@@ -15,9 +15,10 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study
 from tests.chaos.books import Books
 from tests.chaos.conftest import Record, Scale
-from tests.chaos.service import Place, until
+from tests.chaos.service import Place
 from tests.chaos.storm import body
 from tests.processes import command_line, descendants
+from tests.waiting import until
 
 # With all tests one will do: Ray's part is the same on both, and its storm takes a minute.
 DATABASES = ["sqlite", "postgresql"] if os.environ.get("CHAOS_SCALE") == "full" else ["postgresql"]

@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
+from tests import waiting
 from tests.tuner.working import Working
 
 BODY: dict[str, Any] = {
@@ -61,16 +62,8 @@ def submit(
 
 @pytest.fixture
 def until() -> Callable[..., Any]:
-    """Waits for a call to return something true, and returns that."""
-
-    def until(condition: Callable[[], Any], *, seconds: float = 90.0) -> Any:
-        give_up_at = time.monotonic() + seconds
-        while not (answer := condition()):
-            assert time.monotonic() < give_up_at, f"not so after {seconds} s"
-            time.sleep(0.02)
-        return answer
-
-    return until
+    """Waits for a call to return something true, and returns that; 90 s if not told otherwise."""
+    return partial(waiting.until, seconds=90.0)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_store import StudyStatus, create_study, get_study
 from alphagrad.tuner.traces import read_trace
 from alphagrad.tuner.worker import Worker
-from tests.marks import on_postgresql, on_sqlite
+from tests.marks import on_postgresql, on_ray, on_sqlite
 from tests.processes import command_line, descendants, environment, listening, parent
 from tests.ray_nodes import RayNodes
 from tests.tuner.books import check_books
@@ -36,7 +36,6 @@ from tests.tuner.books import check_books
 Spec = Callable[..., StudySpec]
 OptunaTrials = Callable[[Database, str], list[FrozenTrial]]
 LONG = {"epochs": 200, "batch_size": 256, "hidden_sizes": [8], "alpha": 30.0}
-on_ray = pytest.mark.parametrize("engine", ["ray"], indirect=True)
 
 
 @on_ray

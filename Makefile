@@ -2,12 +2,12 @@
 PYTHON ?= python3
 HOME_DIR ?= .alphagrad
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# pip compiles what it copies into .venv; these stay where they are.
-COMPILE := $(BIN)/python -m compileall -q alphagrad api optim scheduler studies tuner
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-compile
+# On all cores, where pip takes one. What does not compile is, as with pip, no error: libraries carry files for other Pythons.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv alphagrad api optim scheduler studies tuner || true
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test chaos fuzz docs docs-cli docs-serve check format bench dist check-wheel lock clean
+.PHONY: help run stop serve test test-tools chaos fuzz docs docs-cli docs-serve check format bench dist check-wheel lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,16 +21,14 @@ stop: ## stop the service that `make run` left up
 serve: .venv/run-ready ## run the API and a worker in the foreground
 	@$(BIN)/alphagrad serve --home $(HOME_DIR)
 
-test: .venv/test-ready ## install, then run every test
-	@scripts/test-tools
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: ## install, then run every test
+	@$(MAKE) -s -j 2 .venv/test-ready test-tools
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: .venv/test-ready ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
-	@scripts/test-tools
+chaos: .venv/test-ready test-tools ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/chaos
 
-fuzz: .venv/test-ready ## ten thousand and more requests that schemathesis makes up, on both databases
-	@scripts/test-tools
+fuzz: .venv/test-ready test-tools ## ten thousand and more requests that schemathesis makes up, on both databases
 	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600
 
 docs: .venv/docs-ready ## build the documentation into site/; a broken link is an error
@@ -43,7 +41,8 @@ docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew w
 docs-cli: .venv/run-ready ## write docs/cli.md from the commands
 	@$(BIN)/python scripts/docs_cli.py
 
-check: .venv/test-ready ## ruff, mypy, import-linter, then every test
+check: ## ruff, mypy, import-linter, then every test
+	@$(MAKE) -s -j 2 .venv/test-ready test-tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -70,6 +69,9 @@ lock: ## resolve every version anew and write constraints.txt
 
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+test-tools:
+	@scripts/test-tools
 
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv

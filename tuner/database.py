@@ -90,19 +90,6 @@ def configure_sqlite(engine: Engine, *, reads_only: bool = False) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def commit_without_waiting(engine: Engine) -> None:
-    """Let PostgreSQL commit before the disk has it.
-
-    Only for what a later commit of the usual kind makes safe, or what is done again if it is lost:
-    PostgreSQL's log is written in order, so a commit that waits brings all before it to the disk.
-    """
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, record: Any) -> None:
-        connection.execute("SET synchronous_commit TO off")
-        connection.commit()
-
-
 class Database:
     """Our tables' engine, and short transactions on it.
 

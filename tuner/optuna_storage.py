@@ -17,12 +17,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import DBAPIError
 
 from alphagrad.tuner import warm_start
-from alphagrad.tuner.database import (
-    Database,
-    commit_without_waiting,
-    configure_sqlite,
-    engine_options,
-)
+from alphagrad.tuner.database import Database, configure_sqlite, engine_options
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
@@ -89,9 +84,6 @@ class OptunaStorage:
             # the same trial. Connections made before this line are dropped.
             rdb.engine.dispose()
             configure_sqlite(rdb.engine, reads_only=reads_only)
-        else:
-            rdb.engine.dispose()
-            commit_without_waiting(rdb.engine)
         self._database = database
         # One statement needs no transaction around it. (SQLite begins one itself all the same.)
         self._reports = (

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import optuna
 import psycopg
 import pytest
 
@@ -18,6 +19,8 @@ from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.migrate import migrate
+from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.spec import StudySpec
 from tests.chaos.books import Books
 from tests.chaos.conftest import Record, Scale
 from tests.chaos.outage import at_work, ends, status_while_away
@@ -25,6 +28,7 @@ from tests.chaos.service import Place
 from tests.conftest import need
 from tests.marks import on_sqlite
 from tests.postgres import PostgresServer, find_program
+from tests.tuner.asker import Asker
 
 
 @pytest.fixture
@@ -61,6 +65,29 @@ def test_a_postgresql_server_that_restarts(
         record("PostgreSQL restarts in mid-study", restarts=restarts, **books.check())
     finally:
         place.kill_all()
+        database.dispose()
+
+
+def test_what_optuna_drew_outlives_a_crash_before_our_row_has_it(server: PostgresServer) -> None:
+    """Else the row, written as soon as the server is back, names a trial that Optuna has lost."""
+    database = Database(f"{server.url}/chaos")
+    migrate(database)
+    storage = OptunaStorage(database)
+    x = {"type": "float", "low": 0.0, "high": 1.0}
+    spec = StudySpec.model_validate({"name": "s", "task": "t", "n_trials": 2, "params": {"x": x}})
+    try:
+        asker = Asker(storage, spec)
+        drawn = []
+        for slot in range(spec.n_trials):
+            drawn.append(asker.ask(slot))
+            server.stop("immediate")
+            server.start()
+        stored = optuna.load_study(study_name="s", storage=storage.rdb).trials
+        assert [(trial.number, trial.params) for trial in stored] == [
+            (asked.number, asked.params) for asked in drawn
+        ]
+    finally:
+        storage.dispose()
         database.dispose()
 
 

@@ -23,7 +23,7 @@ serve: .venv/run-ready ## run the API and a worker in the foreground
 
 test: ## install, then run every test
 	@$(MAKE) -s -j 2 .venv/test-ready test-tools
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/test-ready test-tools ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/chaos

@@ -128,7 +128,8 @@ def _task(
     left = missing(plan, results)
     if left:
         labels = dict.fromkeys(plan.arms[job.arm].label for job in left)
-        parts.append(f"Not run to the end yet, {len(left)} studies of: {'; '.join(labels)}.")
+        studies = "1 study" if len(left) == 1 else f"{len(left)} studies"
+        parts.append(f"Not run to the end yet, {studies} of: {'; '.join(labels)}.")
     if not arms:
         return parts
     of_paper = [arm for arm in arms.values() if arm.arm.group == "paper"]

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv alphagrad api optim scheduler studies tuner || true
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test test-tools chaos fuzz docs docs-cli docs-serve check format bench dist check-wheel lock clean
+.PHONY: help run stop serve test test-setup test-tools chaos fuzz docs docs-cli docs-serve check gates format bench dist check-wheel lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +21,13 @@ stop: ## stop the service that `make run` left up
 serve: .venv/run-ready ## run the API and a worker in the foreground
 	@$(BIN)/alphagrad serve --home $(HOME_DIR)
 
-test: ## install, then run every test
-	@$(MAKE) -s -j 2 .venv/test-ready test-tools
+test: test-setup ## install, then run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: .venv/test-ready test-tools ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
+chaos: test-setup ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/chaos
 
-fuzz: .venv/test-ready test-tools ## ten thousand and more requests that schemathesis makes up, on both databases
+fuzz: test-setup ## ten thousand and more requests that schemathesis makes up, on both databases
 	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600
 
 docs: .venv/docs-ready ## build the documentation into site/; a broken link is an error
@@ -41,13 +40,13 @@ docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew w
 docs-cli: .venv/run-ready ## write docs/cli.md from the commands
 	@$(BIN)/python scripts/docs_cli.py
 
-check: ## ruff, mypy, import-linter, then every test
-	@$(MAKE) -s -j 2 .venv/test-ready test-tools
+check: gates test ## ruff, mypy, import-linter, then every test
+
+gates: test-setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(MAKE) --no-print-directory test
 
 format: .venv/test-ready ## let ruff rewrite the code
 	@$(BIN)/ruff check --fix .
@@ -69,6 +68,10 @@ lock: ## resolve every version anew and write constraints.txt
 
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The system's tools are installed while pip works.
+test-setup:
+	@$(MAKE) -s -j 2 .venv/test-ready test-tools
 
 test-tools:
 	@scripts/test-tools

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alphagrad.tuner import leases, results, study_store
+from alphagrad.tuner.asked_trial import SamplingError
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
@@ -30,6 +31,7 @@ class Asking:
             resumed: whether somebody may have asked for this trial before, and died.
 
         Raises:
+            SamplingError: the sampler cannot draw; the claim's row has its number all the same.
             StaleFenceError: the lease was lost meanwhile.
         """
         study_id = study_store.ensure_optuna_study(
@@ -39,11 +41,16 @@ class Asking:
             # SQLite may give a deleted study's id to the next one.
             self._optuna.forget(study_id)
             self._created_at[study_id] = claimed.study.created_at
-        asked = self._optuna.ask(
-            spec,
-            optuna_study_id=study_id,
-            slot=claimed.trial.slot,
-            fixed_params=claimed.trial.fixed_params,
-            resumed=resumed,
-        )
+        try:
+            asked = self._optuna.ask(
+                spec,
+                optuna_study_id=study_id,
+                slot=claimed.trial.slot,
+                fixed_params=claimed.trial.fixed_params,
+                resumed=resumed,
+            )
+        except SamplingError as error:
+            # With its number the trial is in the lists, and so is what goes wrong.
+            results.record_ask(self._database, claimed, error.created)
+            raise
         results.record_ask(self._database, claimed, asked)

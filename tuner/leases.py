@@ -104,7 +104,7 @@ def take(
     study.started_at = study.started_at or now
     session.flush()
     attempts.begin(session, trial, worker=worker, now=now)
-    if trial.number is not None:  # else it has no parameters yet: see record_ask
+    if trial.params is not None:  # else see record_ask
         events.emit(
             session,
             "trial.started",

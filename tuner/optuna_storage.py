@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -14,9 +13,10 @@ from optuna.pruners import NopPruner
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from alphagrad.tuner import warm_start
+from alphagrad.tuner.asked_trial import AskedTrial, CreatedTrial, SamplingError
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
@@ -35,16 +35,6 @@ Result = TypeVar("Result")
 
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedTrial:
-    """What one ask gave: the trial's id and number in Optuna, its seed and all parameters."""
-
-    optuna_trial_id: int
-    number: int
-    seed: int
-    params: dict[str, Any]
 
 
 def _database_errors(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -145,6 +135,9 @@ class OptunaStorage:
             slot: the slot's number in our table.
             resumed: whether an earlier worker may have created the trial and died.
             fixed_params: values not to draw.
+
+        Raises:
+            SamplingError: the sampler cannot draw.
         """
         cache = self._cache(optuna_study_id)
         trial_id = self._find_by_slot(optuna_study_id, slot) if resumed else None
@@ -161,9 +154,16 @@ class OptunaStorage:
             drawn = cache.get_trial(trial_id)
         number = drawn.number
         storage = AskStorage(cache, (optuna_study_id, spec.name), drawn)
-        trial = optuna.Trial(_study(storage, spec, number=number), trial_id)
+        study = _study(storage, spec, number=number)
         seed = derive_seed(spec.seed, "trial", number)
-        params = suggest(trial, spec.params)
+        try:
+            trial = optuna.Trial(study, trial_id)  # samplers that draw all at once do it here
+            params = suggest(trial, spec.params)
+        except (StorageInternalError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            created = CreatedTrial(optuna_trial_id=trial_id, number=number, seed=seed)
+            raise SamplingError(created, error) from error
         trial.set_user_attr("seed", seed)
         with self.rdb.engine.begin() as connection:
             storage.write(connection)

@@ -128,7 +128,7 @@ class RemoteAsks:
                     if now.fence == trial.fence:  # another server may have drawn them meanwhile
                         for name in ("number", "optuna_trial_id", "seed", "params"):
                             setattr(trial, name, getattr(now, name))
-                if trial.number is None or trial.optuna_trial_id is None:
+                if trial.params is None:
                     resumed = trial.attempt > 1 or not is_new
                     self._asking.ask(claimed, spec, resumed=resumed)
         except StaleFenceError as error:

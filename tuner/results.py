@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import events, lease_ends, leases
+from alphagrad.tuner.asked_trial import AskedTrial, CreatedTrial
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.messages import FinalState
 from alphagrad.tuner.models import UNFINISHED, TrialRow
-from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.text import clean_text
 
@@ -23,29 +23,32 @@ logger = logging.getLogger(__name__)
 MAX_RETRY_DELAY = 3600.0
 
 
-def record_ask(database: Database, claimed: leases.Claim, asked: AskedTrial) -> None:
+def record_ask(database: Database, claimed: leases.Claim, asked: CreatedTrial) -> None:
     """Write down what the sampler said, so that a later attempt runs the same trial.
+
+    Where it could not draw, the trial has its number and no parameters, and is asked for again.
 
     Raises:
         StaleFenceError: the lease was lost meanwhile.
     """
+    params = asked.params if isinstance(asked, AskedTrial) else None
 
     def attempt(session: Session) -> None:
         held = leases.held(session, claimed.trial.id, claimed.fence)
-        if held.number is None:  # else by the run before this one, whose answer was lost
+        if held.params is None:  # else by the run before this one, whose answer was lost
             events.emit(
                 session,
                 "trial.started",
                 study_id=held.study_id,
                 trial_id=held.id,
                 attempt=held.attempt,
-                params=asked.params,
+                params=params or {},
             )
         for trial in (held, claimed.trial):
             trial.number = asked.number
             trial.optuna_trial_id = asked.optuna_trial_id
             trial.seed = asked.seed
-            trial.params = asked.params
+            trial.params = params
 
     database.retry(attempt)
 

@@ -148,7 +148,7 @@ class Starter:
         """Draw a trial's parameters if it has none; says whether it can run."""
         trial = claimed.trial
         try:
-            if trial.number is None or trial.optuna_trial_id is None:
+            if trial.params is None:
                 self._asking.ask(claimed, spec, resumed=trial.attempt > 1)
         except StaleFenceError as error:
             logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)

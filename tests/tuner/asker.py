@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import StudySpec
+from alphagrad.tuner.asked_trial import AskedTrial
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_ends import write_end
-from alphagrad.tuner.optuna_storage import AskedTrial, OptunaStorage
+from alphagrad.tuner.optuna_storage import OptunaStorage
 
 
 class Asker:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from alphagrad.tuner import lease_ends, leases, results
+from alphagrad.tuner.asked_trial import AskedTrial
 from alphagrad.tuner.knobs import list_knobs, record_answer, request_knob
 from alphagrad.tuner.messages import FinalState, KnobAnswer
-from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.spec_reading import parse_spec
 from tests.tuner.contract_base import SOME, WORKERS, Base, Held
 from tests.tuner.contract_model import UPPER

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from alphagrad.tuner import lease_ends, leases, metrics, results, traces
+from alphagrad.tuner.asked_trial import AskedTrial
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
@@ -16,7 +17,6 @@ from alphagrad.tuner.leases import Claim
 from alphagrad.tuner.messages import FinalState, Metrics, Trace
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.models import StudyRow, TrialRow
-from alphagrad.tuner.optuna_storage import AskedTrial
 from alphagrad.tuner.settling import settle
 from alphagrad.tuner.study_changes import cancel_study, stop_study
 from alphagrad.tuner.study_store import get_study

@@ -177,7 +177,12 @@ class AlphaGrad(Optimizer, Knob):
             raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        names = [group.get("param_names") for group in self.__dict__.get("param_groups", ())]
         super().__setstate__(state)
+        # Torch takes the saved names; but globs, pins and traces go by those of this optimizer.
+        for group, own in zip(self.param_groups, names, strict=False):
+            if own is not None:
+                group["param_names"] = own
         # A state from an older version lacks the options that came later.
         for name, parameter in signature(AlphaGrad.__init__).parameters.items():
             if parameter.default is not parameter.empty:
@@ -186,6 +191,7 @@ class AlphaGrad(Optimizer, Knob):
             for name, default in self.defaults.items():
                 group.setdefault(name, default)
             pack_group(group)
+        self.stepped = self.stepped or self.defaults["capturable"]  # torch copies no such thing
 
     def state_dict(self) -> dict[str, Any]:
         """Give the state per tensor and the groups, which share their vectors with the optimizer.
@@ -202,6 +208,9 @@ class AlphaGrad(Optimizer, Knob):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` gave; α, β, λ, pins and counts come back as they were.
+
+        Layers keep the names they have here: those of a compiled or a distributed module, which
+        have a prefix, may be loaded into a plain one.
 
         Args:
             state_dict: of an optimizer with as many groups and tensors.

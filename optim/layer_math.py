@@ -66,7 +66,7 @@ class LayerMath:
         if rule.grad_scale is not None:
             by = by * rule.grad_scale.to(square.device).view(())
         # (g/s)/(‖g/s‖ + ε) without a pass over g.
-        divisor = square.sqrt() + rule.eps * by if rule.normalise else by
+        divisor = _root(square) + rule.eps * by if rule.normalise else by
         scale = (-rule.alpha if rule.maximize else rule.alpha) / divisor
         most = torch.finfo(rule.dtype).max
         scale = torch.where(self.live, scale, 0.0).clamp(-most, most)
@@ -119,8 +119,8 @@ class LayerMath:
         self.skipped.add_(reasons)
         if not square:
             return []
-        rms = (square[0] / self.count.clamp_min(1)).sqrt()
-        return self._pick(torch.where(rms > 0, 1 / rms, 1.0).to(self.rule.dtype))
+        rms = _root(square[0] / self.count.clamp_min(1))
+        return self._pick((1 / rms).to(self.rule.dtype))
 
     def _total(self, *rows: Tensor) -> Tensor:
         """Sum vectors with one entry per tensor over the ranks, and over a pool."""
@@ -153,3 +153,8 @@ class LayerMath:
             return [vector]
         parts = vector.unbind()
         return list(parts) if len(self.present) == self.n else [parts[i] for i in self.present]
+
+
+def _root(square: Tensor) -> Tensor:
+    """Give √, and 1 for 0 and NaN: of layers that are skipped, where autograd would make NaN."""
+    return torch.where(square > 0, square, 1.0).sqrt()

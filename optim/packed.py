@@ -31,6 +31,7 @@ def is_packed(group: dict[str, Any], device: torch.device) -> bool:
             not isinstance(value, Tensor)
             or value.dtype is not torch.float32
             or value.device != device
+            or value.shape != saturation.shape
         ):
             return False
     return True

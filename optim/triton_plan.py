@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import get_ident
 from typing import NamedTuple
 
 import torch
@@ -88,7 +89,7 @@ def make_plan(
         capturing = torch.cuda.is_current_stream_capturing()
     # A captured copy is written anew by each replay and belongs to the graph.
     build = _plan.__wrapped__ if capturing else _plan
-    return build(rows, device, stream, capturing)
+    return build(rows, device, stream, capturing, get_ident())
 
 
 def find_rows(
@@ -136,16 +137,19 @@ def _fit(tensors: tuple[Tensor, ...], device: torch.device) -> bool:
 
 
 # Addresses mostly repeat: those of parameters always, those of gradients when the allocator gives
-# the same places again. A plan is used only on the stream that wrote it, and 32 of them serve
-# several groups and gradients that alternate between places.
+# the same places again. A plan is used only on the stream that wrote it, and by the thread:
+# threads share a stream, and what one measures must not be written over before its update has read
+# it. 32 of them serve several groups and gradients that alternate between places.
 @lru_cache(maxsize=32)
-def _plan(rows: bytes, device: torch.device, stream: int, capturing: bool) -> Plan | None:
+def _plan(
+    rows: bytes, device: torch.device, stream: int, capturing: bool, thread: int
+) -> Plan | None:
     found = torch.frombuffer(bytearray(rows), dtype=torch.int64).view(-1, 5)
     kinds = tuple(dict.fromkeys(kind for kind in found[:, 4].tolist() if kind >= 0))
     if not kinds:
         return None  # nothing but missing gradients
     build = _layout.__wrapped__ if capturing else _layout
-    layout = build(tuple(found[:, 3].tolist()), device, stream, capturing)
+    layout = build(tuple(found[:, 3].tolist()), device, stream, capturing, thread)
     found[:, 4].clamp_(min=kinds[0])  # who is missing is counted with the first kind
     table = torch.cat((found, layout.first.unsqueeze(1), layout.many.unsqueeze(1)), 1)
     aligned = not (found[:, :3] % 16).any().item()
@@ -153,7 +157,9 @@ def _plan(rows: bytes, device: torch.device, stream: int, capturing: bool) -> Pl
 
 
 @lru_cache(maxsize=32)
-def _layout(sizes: tuple[int, ...], device: torch.device, stream: int, capturing: bool) -> Layout:
+def _layout(
+    sizes: tuple[int, ...], device: torch.device, stream: int, capturing: bool, thread: int
+) -> Layout:
     from alphagrad.optim.triton_math import BLOCK
 
     n = len(sizes)

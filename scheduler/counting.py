@@ -66,5 +66,7 @@ class CountingScheduler(AlphaScheduler):
         return torch.full_like(s, torch.nan)
 
     def _set_tau(self) -> None:
-        for g in self._covered:
-            self.optimizer.param_groups[g]["tau"] = self.tau
+        for group in (self.optimizer.param_groups[g] for g in self._covered):
+            if group["tau"] != self.tau:
+                group["tau"] = self.tau
+                group["saturation"].fill_(torch.nan)  # of a step that counted with another

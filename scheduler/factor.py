@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from abc import abstractmethod
 
 import torch
@@ -11,13 +12,16 @@ from torch import Tensor
 from alphagrad.optim import AlphaGrad
 from alphagrad.scheduler.alpha_scheduler import AlphaScheduler
 
+LEAST = 2.0**-16
+"""Changes of log α below it wait for more: float32 would round them to one size, or to none."""
+
 
 class FactorAlpha(AlphaScheduler):
     """Multiplies α by f(t)/f(t−1) at step t, where f is the schedule's curve.
 
-    So α is its first value times f(t) as long as nobody else changes it, and a change by hand, by
-    another scheduler or over REST lasts: the curve goes on from there. Making the scheduler
-    multiplies α by f(0).
+    So α is its first value times f(t), to 1 in 65,536, as long as nobody else changes it, and a
+    change by hand, by another scheduler or over REST lasts: the curve goes on from there. Making
+    the scheduler multiplies α by f(0).
 
     A subclass overrides :meth:`log_factor`.
 
@@ -31,6 +35,7 @@ class FactorAlpha(AlphaScheduler):
     """
 
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
+        self._due = 0.0
         self._withheld: list[Tensor] = []
         super().__init__(optimizer, layers=layers)
         self._write()
@@ -42,11 +47,14 @@ class FactorAlpha(AlphaScheduler):
     def get_alpha(self) -> list[Tensor]:
         """Give α after one step along the curve."""
         last = self.log_factor(self.last_step - 1) if self.last_step else 0.0
-        change, alphas = self.log_factor(self.last_step) - last, self.alpha_vectors()
+        self._due += self.log_factor(self.last_step) - last
+        alphas = self.alpha_vectors()
         found_inf = getattr(self.optimizer, "found_inf", None)
         if found_inf is None and not self._withheld:
-            return [alpha * math.exp(change) for alpha in alphas]
+            factor = self._factor()
+            return alphas if factor == 1.0 else [alpha * factor for alpha in alphas]
         # A step that a GradScaler masks writes nothing: the next one makes up for it.
+        change = math.log(self._factor())
         added = [torch.zeros((), device=alpha.device) for alpha in alphas[len(self._withheld) :]]
         due = [before + change for before in self._withheld + added]
         self._withheld = (
@@ -55,6 +63,17 @@ class FactorAlpha(AlphaScheduler):
             else [torch.where(found_inf.to(one.device) != 0, one, 0.0) for one in due]
         )
         return [alpha * one.exp() for alpha, one in zip(alphas, due, strict=True)]
+
+    def _factor(self) -> float:
+        """Take what is due, as the float32 that α is multiplied by; what that rounds off stays."""
+        if abs(self._due) < LEAST:
+            return 1.0
+        factor, rest = math.exp(self._due), 0.0
+        if abs(self._due) < 1.0:
+            (factor,) = struct.unpack("f", struct.pack("f", factor))
+            rest = self._due - math.log(factor)
+        self._due = rest
+        return factor
 
 
 def check_positive(**values: float) -> None:

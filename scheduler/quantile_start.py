@@ -50,7 +50,7 @@ def quantile_alpha(
     wide = torch.float32 if device.type == "mps" else torch.float64
     nan = torch.full((), torch.nan, dtype=wide, device=device)
     zero = torch.zeros((), dtype=wide, device=device)
-    squares = [zero if g is None else vector_norm(g, dtype=wide).square() for g in grads]
+    squares = [zero if g is None else vector_norm(as_real(g), dtype=wide).square() for g in grads]
     (square,) = reduce(torch.stack(squares).unsqueeze(0))
     if group["norm"] == "group":
         square = square.sum().expand(len(params))

@@ -71,3 +71,17 @@ def test_without_it_a_step_is_invisible_to_autograd() -> None:
     p.grad = torch.ones(4, requires_grad=True)
     optimizer.step()
     assert p.is_leaf
+
+
+@pytest.mark.parametrize("unit_rms", [False, True])
+@pytest.mark.parametrize("eps", [1e-8, 0.0])
+def test_a_layer_that_is_skipped_adds_nothing_to_the_gradient(unit_rms: bool, eps: float) -> None:
+    inner = torch.zeros(3, requires_grad=True)
+    p, q = torch.ones(3).clone(), torch.ones(3).clone()
+    optimizer = AlphaGrad([p, q], alpha=3.0, eps=eps, unit_rms=unit_rms, differentiable=True)
+    p.grad, q.grad = inner * inner, 1 + inner
+    optimizer.step()
+    (p.sum() + (q * torch.arange(3)).sum()).backward()  # type: ignore[no-untyped-call]
+    assert inner.grad is not None
+    assert inner.grad.isfinite().all()
+    assert inner.grad.any()

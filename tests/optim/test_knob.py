@@ -197,6 +197,22 @@ def test_whatever_number_is_written_to_the_group_works(written: Any) -> None:
     assert optimizer.packed()[0].tolist() == [3.0]
 
 
+@pytest.mark.parametrize("path", [{}, {"fused": False, "foreach": False}, {"foreach": True}])
+def test_a_tensor_of_one_number_is_for_all_layers_and_a_short_vector_is_refused(
+    path: dict[str, Any],
+) -> None:
+    params = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+    optimizer = AlphaGrad(params, lr=1.0, **path)
+    for p in params:
+        p.grad = torch.ones(1)
+    optimizer.param_groups[0]["alpha"] = torch.tensor(3.0)
+    optimizer.step()
+    assert [p.item() for p in params] == pytest.approx([-math.tanh(3.0)] * 2)
+    optimizer.param_groups[0]["alpha"] = torch.tensor([3.0])
+    with pytest.raises(ValueError, match="Invalid alpha: 1 values, must be one per tensor, here 2"):
+        optimizer.step()
+
+
 def test_packed_is_a_copy_in_the_order_of_the_layers() -> None:
     optimizer = AlphaGrad([{"params": [torch.zeros(4)]}, {"params": [torch.zeros(9)]}], k=1.0)
     optimizer.param_groups[1]["alpha"] = 7.0

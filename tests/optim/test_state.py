@@ -1,5 +1,7 @@
 """Old states, shared vectors, groups added later, closures, devices: what has no table of cases."""
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from torch import nn
 
 from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler import ExponentialAlpha
 
 VECTORS = ("alpha", "saturation", "pinned", "skipped")
 
@@ -139,3 +142,28 @@ def test_vectors_follow_tensors_that_moved(alpha: float | None) -> None:
     moved.load_state_dict(AlphaGrad([torch.zeros(3)], alpha=alpha).state_dict())
     for key in VECTORS[1:] if alpha else VECTORS:
         assert moved.param_groups[0][key].device.type == "meta"
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module."])
+def test_layers_keep_their_names_when_a_wrapped_models_state_is_loaded(prefix: str) -> None:
+    model, optimizer = make(alpha=8.0)
+    names = optimizer.layer_names()
+    wrapped = AlphaGrad(((prefix + name, p) for name, p in model.named_parameters()), alpha=8.0)
+    wrapped.set_alpha(3.0, "*0.*")
+    optimizer.load_state_dict(wrapped.state_dict())
+    assert optimizer.layer_names() == names
+    assert optimizer.alphas() == dict(zip(names, (3.0, 3.0, 8.0, 8.0), strict=True))
+
+
+def test_an_optimizer_without_names_takes_the_saved_ones() -> None:
+    model, optimizer = make()
+    other = AlphaGrad(model.parameters())
+    other.load_state_dict(optimizer.state_dict())
+    assert other.layer_names() == optimizer.layer_names()
+
+
+def test_schedulers_move_a_copy_of_a_capturable_optimizer() -> None:
+    optimizer = make(capturable=True, alpha=8.0)[1]
+    for other in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        ExponentialAlpha(other, gamma=0.5).step()  # as beside a compiled step, which notes nothing
+        assert set(other.alphas().values()) == {4.0}

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,20 @@ def test_a_table_is_the_same_when_it_is_written_for_a_graph() -> None:
     device = torch.device("cpu")
     assert torch.equal(triton_plan._brought(numbers, device, capturing=True), numbers)
     assert torch.equal(triton_plan._brought(numbers, device, capturing=False), numbers)
+
+
+def test_threads_share_no_memory() -> None:
+    plans: list[triton_plan.Plan | None] = []
+    p = torch.ones(8)
+
+    def plan() -> None:
+        plans.append(triton_plan.make_plan([p], [p], []))
+
+    plan()
+    plan()
+    other = threading.Thread(target=plan)
+    other.start()
+    other.join()
+    one, again, theirs = (found.layout.work for found in plans if found is not None)
+    assert one is again
+    assert one.data_ptr() != theirs.data_ptr()

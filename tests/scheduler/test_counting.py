@@ -55,3 +55,17 @@ def test_groups_of_their_own_may_count_with_a_tau_each() -> None:
     a, b = optimizer.alphas().values()
     assert b / a == pytest.approx(5, rel=0.2)
     assert all(0.05 <= s <= 0.25 for s in optimizer.saturation().values())
+
+
+@pytest.mark.parametrize("kind", [SaturationScheduler, DynAGAlpha])
+def test_a_scheduler_that_takes_over_moves_nothing_by_the_step_before(
+    kind: type[AlphaScheduler],
+) -> None:
+    params, optimizer = make()
+    step(params, optimizer, 0)  # counted with the optimizer's own τ
+    scheduler = kind(optimizer, **({"start": "keep"} if kind is SaturationScheduler else {}))
+    scheduler.step()
+    assert optimizer.alphas() == {"a": 200.0, "b": 200.0}
+    scheduler.attach()
+    step(params, optimizer, 1)
+    assert optimizer.alphas()["a"] != 200.0

@@ -279,3 +279,15 @@ def test_a_curve_that_is_made_in_a_masked_step_begins_with_the_next() -> None:
     del optimizer.found_inf  # type: ignore[attr-defined]
     optimizer.step()
     assert optimizer.alphas() == pytest.approx({"w": 6.0, "b": 6.0})
+
+
+@pytest.mark.parametrize("steps", [300_000, 3_000_000])
+def test_a_long_curve_ends_where_it_is_to(steps: int) -> None:
+    optimizer = make(alpha=16.0)
+    optimizer.step()
+    scheduler = ExponentialAlpha(optimizer, gamma=0.1 ** (1 / steps))
+    for at in range(steps - 20_000, steps + 1):  # the last part of the way, step by step
+        scheduler.last_step = at - 1
+        scheduler.step()
+    expected = 16.0 * 0.1 ** (20_001 / steps)
+    assert optimizer.alphas()["w"] == pytest.approx(expected, rel=3e-5)

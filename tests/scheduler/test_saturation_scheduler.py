@@ -153,6 +153,16 @@ def test_without_a_norm_it_starts_by_the_gradients_themselves(scale: float) -> N
     assert optimizer.saturation()["0.0"] == pytest.approx(MIDDLE, abs=0.01)
 
 
+def test_complex_tensors_start_in_the_band_too() -> None:
+    torch.manual_seed(0)
+    p = torch.zeros(4096, dtype=torch.complex64, requires_grad=True)
+    p.grad = torch.randn(4096, dtype=torch.complex64)
+    optimizer = AlphaGrad([("w", p)])
+    SaturationScheduler(optimizer).attach()
+    optimizer.step()
+    assert 0.05 <= optimizer.saturation()["w"] <= 0.25
+
+
 def test_the_start_is_made_once_and_leaves_pins_and_other_layers_alone() -> None:
     torch.manual_seed(0)
     names = ("a", "b", "other", "without")

@@ -132,7 +132,7 @@ def alphagrad(
         alpha=alpha,
         beta=beta,
         mix=mix,
-        lr=lr,
+        lr=lr.view(()) if isinstance(lr, Tensor) else lr,
         momentum=momentum,
         dampening=dampening,
         nesterov=nesterov,

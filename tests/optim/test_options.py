@@ -72,3 +72,18 @@ def test_duplicate_names_are_refused() -> None:
     ]
     with pytest.raises(ValueError, match="Duplicate layer name: 'net'"):
         AlphaGrad(groups, norm="group")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+@pytest.mark.parametrize("foreach", [False, True])
+def test_a_learning_rate_may_be_a_tensor_of_one_element(
+    shape: tuple[int, ...], foreach: bool
+) -> None:
+    params = [torch.zeros((), requires_grad=True), torch.zeros(3, requires_grad=True)]
+    optimizer = AlphaGrad(
+        params, lr=torch.full(shape, 0.5), alpha=200.0, weight_decay=0.1, foreach=foreach
+    )
+    for p in params:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert all(p.allclose(torch.full_like(p, -0.5)) for p in params)

@@ -1,8 +1,8 @@
 """The task `dqn`: deep Q-learning on an environment with discrete actions (Mnih et al., 2015).
 
-The hyperparameters and the network are those of CleanRL's dqn.py. Three things differ: the
-environment is a single one rather than a vector of one, a time limit is never taken for the
-task's end, and the trial's value comes from greedy episodes played beside the training.
+The hyperparameters and the network are those of CleanRL's dqn.py. Two things differ: the
+environment is a single one rather than a vector of one, and the trial's value comes from greedy
+episodes played beside the training.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """The task `td3`: twin delayed deep deterministic policy gradients (Fujimoto et al., 2018).
 
-The hyperparameters and the networks are those of CleanRL's td3_continuous_action.py. Three things
-differ: the environment is a single one rather than a vector of one, a time limit is never taken
-for the task's end, and the trial's value comes from episodes without noise, beside the training.
+The hyperparameters and the networks are those of CleanRL's td3_continuous_action.py. Two things
+differ: the environment is a single one rather than a vector of one, and the trial's value comes
+from episodes without noise, beside the training.
 """
 
 from typing import Any

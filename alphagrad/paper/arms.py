@@ -88,10 +88,26 @@ class ArmResult:
 
 
 def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
-    """The arms that have been reported, in the plan's order."""
+    """The arms that have been reported, in the plan's order, but for those without a value."""
     for job in plan.jobs():
-        if job.role == "report" and stands(job, results):
+        if job.role == "report" and stands(job, results) and results[job.name].complete:
             yield ArmResult(job, plan.arms[job.arm], results)
+
+
+def failed_arms(plan: Plan, results: Results) -> list[str]:
+    """The labels of the arms whose runs have all failed."""
+    return [
+        plan.arms[job.arm].label
+        for job in plan.jobs()
+        if job.role == "report" and stands(job, results) and not results[job.name].complete
+    ]
+
+
+def adam_of(arms: Mapping[str, ArmResult]) -> ArmResult | None:
+    """Adam at its best learning rate: of two arms of the same parameters the one with more runs."""
+    known = [arms[name] for name in ("adam-chosen", "adam") if name in arms]
+    same = [arm for arm in known if arm.params == known[0].params]
+    return max(same, key=lambda arm: len(arm.values), default=None)
 
 
 def layer_sizes(arms: Mapping[str, ArmResult]) -> dict[str, int]:

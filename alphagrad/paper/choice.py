@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from alphagrad.paper.plan import Job
@@ -22,13 +22,36 @@ def choice(job: Job, results: Results) -> Mapping[str, Any]:
         return {}
     if len(found) == 1:
         return found[0].ranked[job.rank].params
-    params = best(found).spec["params"]
+    params = best(job, results).spec["params"]
     return {name: params[name] for name in job.chooses}
 
 
-def best(found: Sequence[Result]) -> Result:
-    """The one of the highest mean among those with the fewest failures; of equals the first."""
-    return max(found, key=lambda result: (-result.failed, mean(result)))
+def best(job: Job, results: Results) -> Result:
+    """Of the studies before it, so far, the one of the highest mean; of equals the first.
+
+    One with fewer failed runs is better, whatever the means.
+    """
+    judged = means(job, results)
+    found = [results[name] for name in judged]
+    return max(found, key=lambda result: (-result.failed, judged[result.name]))
+
+
+def means(job: Job, results: Results) -> dict[str, float]:
+    """The mean by which each of the studies before it is judged, so far; -∞ if no run counts.
+
+    A finalist's run that its search has had, of the same seed and parameters, does not count again:
+    the finalist may be one because that run was lucky.
+    """
+    search = results[job.search].runs if job.search in results else []
+    had = [(run.seed, run.params) for run in search]
+    found = {}
+    for name in job.after:
+        if name in results:
+            params = {one: results[name].spec["params"][one] for one in job.chooses}
+            complete = results[name].complete
+            values = [run.value or 0.0 for run in complete if (run.seed, params) not in had]
+            found[name] = statistics.fmean(values) if values else -float("inf")
+    return found
 
 
 def stands(job: Job, results: Results) -> bool:
@@ -48,8 +71,3 @@ def stands(job: Job, results: Results) -> bool:
 def is_done(job: Job, results: Results) -> bool:
     """Whether its result stands, and has all the runs that the plan asks for now."""
     return stands(job, results) and len(results[job.name].runs) >= job.n_trials
-
-
-def mean(result: Result) -> float:
-    """Of the runs that completed; -∞ where none did, so that it is never the best."""
-    return statistics.fmean(result.values) if len(result.values) else -float("inf")

@@ -45,7 +45,7 @@ def judge(claims: Sequence[Claim], tasks: Mapping[str, Mapping[str, ArmResult]])
         arms = tasks.get(claim.task, {})
         missing = [name for name in claim.arms if name not in arms]
         if missing:
-            said: tuple[Verdict, str] = ("not run", "left: " + ", ".join(missing))
+            said: tuple[Verdict, str] = ("not run", "no complete run of " + ", ".join(missing))
         else:
             said = claim.decide(*(arms[name] for name in claim.arms))
         judged.append(Judged(claim.where, claim.says, *said))

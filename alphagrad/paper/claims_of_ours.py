@@ -7,6 +7,10 @@ from alphagrad.paper.measures import escaped, over_training, value
 from alphagrad.paper.verdicts import higher, lower, proportion, share
 
 TASKS = {"dqn": "CartPole", "ppo": "HalfCheetah", "td3": "Hopper"}
+_BESIDE_ADAM = tuple(
+    (task, where, "adam-chosen" if task == "dqn" else "adam") for task, where in TASKS.items()
+)
+"""Adam at its best learning rate: on HalfCheetah and Hopper that is an arm of the paper's."""
 
 OF_PROTOTYPE = (
     Claim(
@@ -69,6 +73,18 @@ OF_SCHEDULER = (
             higher(over_training, "mean return"),
         )
         for task, where in TASKS.items()
+    ),
+    *(
+        Claim(
+            task, where, "The defaults end higher than Adam", ("soft", adam), higher(value, "value")
+        )
+        for task, where, adam in _BESIDE_ADAM
+    ),
+    *(
+        Claim(
+            task, where, "The search ends higher than Adam", ("tuned", adam), higher(value, "value")
+        )
+        for task, where, adam in _BESIDE_ADAM
     ),
 )
 """What `SaturationScheduler` is for, and whether its τ is right."""

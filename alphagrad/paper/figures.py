@@ -100,6 +100,7 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
         image: Any = None
         for axes, arm in zip(grid, arms, strict=False):
             steps, table = _saturation(arm)
+            begin = steps[0] - (steps[1] - steps[0] if len(steps) > 1 else steps[0])
             image = axes.imshow(
                 table,
                 aspect="auto",
@@ -107,7 +108,7 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
                 vmin=0,
                 vmax=0.5,
                 interpolation="nearest",
-                extent=(0, steps[-1] / 1e3, len(table) - 0.5, -0.5),
+                extent=(begin / 1e3, steps[-1] / 1e3, len(table) - 0.5, -0.5),
             )
             axes.set_yticks(range(len(table)), arm.layers, fontsize=7)
             axes.set_title(name_and_runs(arm), loc="left", fontsize=9)

@@ -40,6 +40,11 @@ def fall(arm: ArmResult) -> Array:
     return np.array([drawdown(curve) for curve in arm.returns[1]])
 
 
+def fall_share(arm: ArmResult) -> Array:
+    """The deepest drawdown of each run as a share of its highest evaluation."""
+    return fall(arm) / peak(arm)
+
+
 def early(arm: ArmResult) -> Array:
     """Mean return of each run's first fifth."""
     returns = arm.returns[1]

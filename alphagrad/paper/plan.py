@@ -111,6 +111,7 @@ class Plan(Part):
                 params=arm.params,
                 after=tuple(job.name for job in chosen if job.role == chosen[-1].role),
                 chooses=open_ or (("learning_rate",) if chosen else ()),
+                search=chosen[0].name if arm.search is not None else "",
             )
 
     def _search(self, name: str, arm: Arm, search: Search) -> Iterator[Job]:
@@ -175,6 +176,7 @@ class Job:
         after: the studies by which the rest of its parameters is chosen.
         chooses: the names of those parameters.
         rank: of a search's runs it takes the parameters of the best, 0, or of the next.
+        search: the search whose best, or whose finalists' best, it reports.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Job:
     after: tuple[str, ...] = ()
     chooses: tuple[str, ...] = ()
     rank: int = 0
+    search: str = ""
 
 
 def plan_files() -> dict[str, Path]:

@@ -23,9 +23,6 @@ Verdict = Literal["confirmed", "refuted", "not decided", "not run"]
 Decide = Callable[..., tuple[Verdict, str]]
 """Takes the arms that a claim needs; gives the verdict, and the numbers behind it."""
 
-FEW = 8
-"""Of fewer runs the bootstrap's interval is too narrow: a permutation test has to agree with it."""
-
 
 def verdict(found: Estimate, *, above: float) -> Verdict:
     """Confirmed if the interval is above a number, refuted if below.
@@ -42,7 +39,9 @@ def verdict(found: Estimate, *, above: float) -> Verdict:
 
 
 def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> list[Verdict]:
-    """The verdict on an arm beside another, which few runs have to bear out by a second test.
+    """The verdict on an arm beside another, which a permutation test has to bear out.
+
+    Of few runs the bootstrap's interval is too narrow.
 
     Args:
         found: what is above a number, or below.
@@ -53,11 +52,10 @@ def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> li
     Returns:
         One verdict; none where an arm has a single run, which decides nothing.
     """
-    fewest = min(len(ours), len(theirs))
-    if fewest < 2:
+    if min(len(ours), len(theirs)) < 2:
         return []
     one = verdict(found, above=above)
-    if one != "not decided" and fewest < FEW and chance(ours, theirs) > 1 - LEVEL:
+    if one != "not decided" and chance(ours, theirs) > 1 - LEVEL:
         return ["not decided"]
     return [one]
 
@@ -131,6 +129,16 @@ def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
             verdicts += some
             said.append(f"{arm.label}: {shown(found)} of {reference.label}'s")
         return together(verdicts), "; ".join(said)
+
+    return decide
+
+
+def where(premise: Decide, then: Decide) -> Decide:
+    """What is decided only where something else, about the same arms, is not refuted."""
+
+    def decide(*arms: ArmResult) -> tuple[Verdict, str]:
+        holds, numbers = premise(*arms)
+        return ("not decided", numbers) if holds == "refuted" else then(*arms)
 
     return decide
 

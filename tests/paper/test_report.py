@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from alphagrad.paper.arms import arm_results
-from alphagrad.paper.choice import choice
+from alphagrad.paper.arms import adam_of, arm_results
+from alphagrad.paper.choice import choice, means
 from alphagrad.paper.claims import Judged, counts_table, judge
 from alphagrad.paper.claims_of_ours import OF_PROTOTYPE
 from alphagrad.paper.claims_of_paper import OF_PAPER
@@ -64,7 +65,7 @@ def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int
     runs = [
         Run(
             number=number,
-            seed=number,
+            seed=number if job.role != "select" else 100 + number,
             state="FAIL" if number < failed else "COMPLETE",
             value=None if number < failed else float(value),
             params=searched,
@@ -139,7 +140,10 @@ def test_claims_are_decided_by_intervals(complete: Results, claim: str, verdict:
 
 def test_a_claim_whose_runs_are_missing_waits_for_them(tmp_path: Path) -> None:
     found = judged(Results(tmp_path), "Each α is far above Adam")
-    assert (found.verdict, found.numbers) == ("not run", "left: alpha98, alpha196, alpha294, adam")
+    assert (found.verdict, found.numbers) == (
+        "not run",
+        "no complete run of alpha98, alpha196, alpha294, adam",
+    )
 
 
 def test_verdicts_are_counted() -> None:
@@ -149,6 +153,56 @@ def test_verdicts_are_counted() -> None:
         "| --- | --- | --- | --- | --- |",
         "| of the paper | 0 | 2 | 0 | 1 |",
     ]
+
+
+def td3(folder: Path, *, levels: dict[str, float], failed: int = 0) -> Results:
+    """Results of TD3's studies, at the level of their arm, or 100; of α = 150 so many failed."""
+    results, plan = Results(folder), PLANS["td3"]
+    for job in plan.jobs():
+        level = levels.get(job.arm, 100)
+        made_up(results, plan, job, level=level, failed=failed if job.arm == "alpha150" else 0)
+    (folder / THEORY).write_bytes((RESULTS / THEORY).read_bytes())
+    return results
+
+
+def test_an_arm_whose_runs_all_failed_is_named_and_decides_nothing(tmp_path: Path) -> None:
+    page = report(tmp_path / "docs", td3(tmp_path, levels={}, failed=1)).read_text(encoding="utf-8")
+    assert "All runs failed of: α = 150." in page
+    assert "no complete run of alpha150" in page
+
+
+def test_what_does_not_come_near_adam_is_not_called_smooth(tmp_path: Path) -> None:
+    low = {"alpha100": 10.0, "alpha150": 10.0, "alpha200": 10.0, "alpha250": 10.0}
+    found = judged(td3(tmp_path, levels=low), "It is smoother than Adam")
+    assert found.verdict == "not decided"
+    assert found.numbers.startswith("α = 100: 0.1")
+
+
+def test_a_search_without_finals_says_what_became_of_its_trials(tmp_path: Path) -> None:
+    page = report(tmp_path / "docs", td3(tmp_path, levels={})).read_text(encoding="utf-8")
+    said = "of 20 trials, 0 pruned and 0 failed, the best: **30, 0.0001: 10"
+    assert f"| α and η by 20 trials of TPE | {said}" in page
+
+
+def test_a_finalists_run_that_the_search_had_does_not_count_again(tmp_path: Path) -> None:
+    results, plan = Results(tmp_path), PLANS["dqn"]
+    jobs = [job for job in plan.jobs() if job.arm == "tuned"]
+    for job in jobs:
+        made_up(results, plan, job, level=100)
+    reported = jobs[-1]
+    search, first = results[reported.search], results[reported.after[0]]
+    lucky = replace(first.runs[0], seed=search.runs[0].seed, value=1e6)
+    results.write(replace(first, runs=[lucky, *first.runs[1:]]), None)
+    expected = np.mean([run.value for run in first.runs[1:]])
+    assert means(reported, results)[first.name] == pytest.approx(expected)
+
+
+def test_of_two_arms_of_adam_that_are_one_the_larger_is_the_reference() -> None:
+    arms = {arm.name: arm for arm in arm_results(PLANS["ppo"], Results(RESULTS))}
+    assert arms["adam"].params == arms["adam-chosen"].params
+    assert adam_of(arms) is arms["adam"]
+    arms = {arm.name: arm for arm in arm_results(PLANS["dqn"], Results(RESULTS))}
+    assert adam_of(arms) is arms["adam-chosen"]
 
 
 def test_without_matplotlib_the_report_says_what_to_install(tmp_path: Path) -> None:

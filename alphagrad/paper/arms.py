@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,13 @@ class ArmResult:
         """All parameters of its runs."""
         params: dict[str, Any] = self.result.spec["params"]
         return params
+
+    @property
+    def chosen(self) -> str:
+        """The learning rate, and α where a search chose it."""
+        searched = self.arm.search is not None and "alpha" in self.params
+        alpha = f"α = {self.params['alpha']:.3g}, " if searched else ""
+        return f"{alpha}η = {self.params['learning_rate']:.2g}"
 
     @property
     def values(self) -> Array:
@@ -103,9 +110,14 @@ def failed_arms(plan: Plan, results: Results) -> list[str]:
     ]
 
 
+def named(arms: Mapping[str, ArmResult], names: Iterable[str]) -> list[ArmResult]:
+    """Those of the arms that have been reported."""
+    return [arms[name] for name in names if name in arms]
+
+
 def adam_of(arms: Mapping[str, ArmResult]) -> ArmResult | None:
     """Adam at its best learning rate: of two arms of the same parameters the one with more runs."""
-    known = [arms[name] for name in ("adam-chosen", "adam") if name in arms]
+    known = named(arms, ("adam-chosen", "adam"))
     same = [arm for arm in known if arm.params == known[0].params]
     return max(same, key=lambda arm: len(arm.values), default=None)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 from alphagrad.paper.arms import ArmResult
-from alphagrad.paper.measures import steepness
+from alphagrad.paper.measures import Measure, steepness
 from alphagrad.paper.statistics import Estimate, estimate, iqm
 
 INK, MUTED, OURS, ADAM = "#222222", "#6b7078", "#1f6fb2", "#c4501b"
@@ -117,6 +117,33 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
         for axes in grid[max(len(arms) - across, 0) : len(arms)]:
             axes.set_xlabel("thousand steps")
         figure.colorbar(image, ax=grid.tolist(), label="saturation S", extend="max", shrink=0.8)
+        save(figure, path)
+
+
+def against(
+    groups: Mapping[str, Sequence[ArmResult]], measure: Measure, name: str, path: Path
+) -> None:
+    """Draws each run's value over something else that was measured of it, on a scale of powers.
+
+    Args:
+        groups: arms by what the legend calls them; a dot for each of their runs.
+        measure: what is positive in each run.
+        name: what the axis calls it.
+        path: the SVG file.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for color, (label, arms) in zip(
+            (MUTED, PALETTE[1], OURS, ADAM), groups.items(), strict=True
+        ):
+            x = np.concatenate([measure(arm) for arm in arms])
+            y = np.concatenate([arm.values for arm in arms])
+            axes.plot(x, y, "o", ms=4.5, color=color, alpha=0.5, mew=0, label=label)
+        axes.set_xscale("log")
+        axes.set_xlabel(name)
+        axes.set_ylabel("value of a run")
+        axes.legend(loc="upper right")
         save(figure, path)
 
 

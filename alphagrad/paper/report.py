@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from alphagrad.paper import figures
+from alphagrad.paper.answer import answer_section
 from alphagrad.paper.arms import (
     ArmResult,
     adam_of,
@@ -17,6 +18,7 @@ from alphagrad.paper.arms import (
     failed_arms,
     layer_sizes,
     missing,
+    named,
 )
 from alphagrad.paper.choice import best, means
 from alphagrad.paper.claims import counts_table, judge, verdicts_table
@@ -24,7 +26,7 @@ from alphagrad.paper.claims_of_ours import OF_PROTOTYPE, OF_SCHEDULER
 from alphagrad.paper.claims_of_paper import OF_PAPER
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
-from alphagrad.paper.measures import fall, over_training, steepness
+from alphagrad.paper.measures import fall, late_metric, over_training
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import Results
 from alphagrad.paper.statistics import (
@@ -32,7 +34,6 @@ from alphagrad.paper.statistics import (
     estimate,
     improvement,
     iqm,
-    ratio_of_iqms,
 )
 from alphagrad.paper.theory import THEORY
 from alphagrad.paper.theory_section import theory_section
@@ -42,20 +43,7 @@ INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("saturation", "soft", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling")
 STEEPNESS = ("saturation", "soft", "tuned")
-WITHOUT_SEARCH, REFERENCE = ("soft", "saturation", "k03", "k1"), "tuned"
-ANSWER = """\
-What needs no search for α, beside the search over α and η. The learning rate of each was the best
-of a few; `SaturationScheduler` without a τ has its defaults. The aim is 0.95 on each task. The last
-column is of the layers: tanh bends little where k is below 0.3, and all but takes signs above 3. A
-share above 1 is the search's shortfall: on HalfCheetah some seeds escape and others do not, and a
-search of 20 runs follows them as much as α. The searches of CartPole and HalfCheetah have the same
-ten random draws to begin with, as their seed and ranges are the same, and both chose the third."""
-BEFORE = """\
-**Before and after.** At first the scheduler counted as the paper does, with τ = 2.5, which holds α
-between √d and 2.5·√d in these networks, by the last column. On CartPole that lost against 0.3·√d,
-where next to nothing is above 2.5, and the search chose less still. So what has to stay small is
-not what tanh cuts off but what it bends. The default is τ = 0.5 now, above which tanh bends by 8 %
-or more; the other options are as they were."""
+DEFAULTS, KL = ("soft", "soft-lower"), "losses/approx_kl"
 CHOSEN = """\
 How each arm's η was chosen, and of the search α too, on seeds that are not reported; of equals the
 one that stands first, and none with a failed run."""
@@ -85,7 +73,7 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     parts = [INTRODUCTION.read_text(encoding="utf-8").rstrip()]
     parts += ["The claims of this page, by their verdicts:", counts_table(counted)]
     parts += ["## What the paper says, and what we found", verdicts_table(of_paper)]
-    parts += ["## Does α need tuning?", _answer(plans, tasks), BEFORE, verdicts_table(of_scheduler)]
+    parts += ["## Does α need tuning?", answer_section(plans, tasks), verdicts_table(of_scheduler)]
     parts += ["## What our prototype suggested", PROTOTYPE, verdicts_table(of_prototype)]
     for task, plan in plans.items():
         parts += [f"## {plan.title}", *_task(task, plan, tasks[task], results, pictures)]
@@ -93,38 +81,6 @@ def write_report(plans: Mapping[str, Plan], results: Results, page: Path) -> Non
     parts += ["## What it cost", cost_section(plans, page.parent / "figures" / "rl.json")]
     parts += ["## Where it ran", _provenance(tasks)]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _answer(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:
-    rows = []
-    for task, arms in tasks.items():
-        title, reference = plans[task].title, arms.get(REFERENCE)
-        if reference is None:
-            rows.append([title, "the search is not run yet", *[""] * 5])
-            continue
-        sizes = layer_sizes(arms)
-        for arm in [*_named(arms, WITHOUT_SEARCH), *_adam(arms)]:
-            share = estimate(ratio_of_iqms, arm.values, reference.values)
-            better = estimate(improvement, arm.values, reference.values)
-            over = estimate(ratio_of_iqms, over_training(arm), over_training(reference))
-            numbers = map(shown, (share, better, over))
-            rows.append([title, arm.label, _chosen(arm), *numbers, _steepness(arm, sizes)])
-        k = _steepness(reference, sizes)
-        rows.append([title, reference.label, _chosen(reference), "1", "", "1", k])
-    titles = [
-        *("task", "way to α", "chosen", "share of the search's IQM"),
-        *("P(higher than the search's)", "share, over the training", "k = α/√d"),
-    ]
-    return f"{ANSWER}\n\n{table(titles, rows)}"
-
-
-def _steepness(arm: ArmResult, sizes: Mapping[str, int]) -> str:
-    """From the least steep layer to the steepest, each in the median over the training."""
-    if not arm.layers:
-        return ""
-    ks = [np.median(steepness(arm, *layer)[1]) for layer in sizes.items()]
-    ends = dict.fromkeys(f"{k:.2g}" for k in (min(ks), max(ks))) if ks else ()
-    return " to ".join(ends)
 
 
 def _task(
@@ -145,7 +101,8 @@ def _task(
     if not arms:
         return parts
     of_paper = [arm for arm in arms.values() if arm.arm.group == "paper"]
-    asked = [*_adam(arms), *_named(arms, CURVES_OF_QUESTION)]
+    adam = adam_of(arms)
+    asked = [*([] if adam is None else [adam]), *named(arms, CURVES_OF_QUESTION)]
     panels = {"The paper's settings": of_paper, "Does α need tuning?": asked}
     figures.learning_curves(
         {title: drawn for title, drawn in panels.items() if drawn}, pictures / f"{task}_curves.svg"
@@ -155,11 +112,20 @@ def _task(
     parts.append(picture("Each run's value, and each arm's interval", f"{task}_scores.svg"))
     parts.append(_scores(arms))
     parts += [CHOSEN, _choices(plan, results)]
-    mapped = [arm for arm in _named(arms, MAPS) if arm.layers]
+    mapped = [arm for arm in named(arms, MAPS) if arm.layers]
     if mapped:
         figures.saturation_maps(mapped, pictures / f"{task}_saturation.svg")
-        parts.append(picture("Saturation of each layer over time", f"{task}_saturation.svg"))
-    moved = _named(arms, STEEPNESS)
+        said = "Saturation of each layer over time, with τ = 2.5"
+        parts.append(picture(said, f"{task}_saturation.svg"))
+    if steps := _steps(arms):
+        figures.against(
+            steps,
+            late_metric(KL, 1.0),
+            "mean KL divergence of all updates",
+            pictures / f"{task}_kl.svg",
+        )
+        parts.append(picture("Each run's value, and how far its policy moved", f"{task}_kl.svg"))
+    moved = named(arms, STEEPNESS)
     sizes = layer_sizes(arms)
     if moved and sizes:
         figures.steepness_lines(moved, sizes, pictures / f"{task}_steepness.svg")
@@ -167,13 +133,20 @@ def _task(
     return parts
 
 
-def _named(arms: Mapping[str, ArmResult], names: Iterable[str]) -> list[ArmResult]:
-    return [arms[name] for name in names if name in arms]
-
-
-def _adam(arms: Mapping[str, ArmResult]) -> list[ArmResult]:
-    adam = adam_of(arms)
-    return [] if adam is None else [adam]
+def _steps(arms: Mapping[str, ArmResult]) -> dict[str, list[ArmResult]]:
+    """The arms in groups, where the KL divergence of their updates was measured."""
+    groups: dict[str, list[ArmResult]] = {
+        name: [] for name in ("the others", "the paper's α", "SaturationScheduler", "Adam")
+    }
+    for arm in arms.values():
+        if arm.params.get("optimizer") == "adam":
+            groups["Adam"].append(arm)
+        elif arm.name in DEFAULTS:
+            groups["SaturationScheduler"].append(arm)
+        else:
+            groups["the paper's α" if arm.arm.group == "paper" else "the others"].append(arm)
+    measured = all(arm.series(KL)[0].size for arm in arms.values())
+    return groups if measured and all(groups.values()) else {}
 
 
 def _choices(plan: Plan, results: Results) -> str:
@@ -220,7 +193,7 @@ def _scores(arms: Mapping[str, ArmResult]) -> str:
         rows.append(
             [
                 arm.label,
-                _chosen(arm),
+                arm.chosen,
                 f"{len(arm.values)}"
                 + (f" + {arm.result.failed} failed" if arm.result.failed else ""),
                 shown(estimate(iqm, arm.values), 0),
@@ -242,14 +215,6 @@ def _scores(arms: Mapping[str, ArmResult]) -> str:
         "collapsed",
     ]
     return table(titles, rows)
-
-
-def _chosen(arm: ArmResult) -> str:
-    """The learning rate, and α where a search chose it."""
-    params = arm.params
-    searched = arm.arm.search is not None and "alpha" in params
-    alpha = f"α = {params['alpha']:.3g}, " if searched else ""
-    return f"{alpha}η = {params['learning_rate']:.2g}"
 
 
 def _provenance(tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:

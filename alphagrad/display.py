@@ -25,7 +25,7 @@ def studies_table(studies: Iterable[Mapping[str, Any]]) -> Table:
         done = finished_trials(study)
         table.add_row(
             study["name"],
-            study["spec"]["task"],
+            Text(study["spec"]["task"] or ""),  # a remote study's is any text, or none
             study["state"],
             f"{done}/{study['n_trials']}",
             best_of(study),
@@ -80,8 +80,8 @@ def tasks_table(tasks: Iterable[Mapping[str, Any]]) -> Table:
     table = Table("task", "what it does", "parameters", "stack")
     for task in tasks:
         table.add_row(
-            task["name"],
-            task["about"],
+            Text(task["name"]),
+            Text(task["about"]),
             str(len(task["params"].get("properties", ()))) if task["params"] else "any",
             "yes" if task["stackable"] else "",
         )
@@ -102,7 +102,7 @@ def compared_table(studies: Sequence[Mapping[str, Any]]) -> Table:
     names = dict.fromkeys(name for study in studies for name in study["params"])
     rows = {
         "state": [study["state"] for study in studies],
-        "task": [study["task"] for study in studies],
+        "task": [study["task"] or "" for study in studies],
         "finished": [str(finished_trials(study)) for study in studies],
         "best": ["" if study["best"] is None else values_of(study["best"]) for study in studies],
         "mean ± std": [_spread(study, "mean", "std") for study in studies],
@@ -150,7 +150,8 @@ def params_table(schema: Mapping[str, Any]) -> Table:
     table = Table("parameter", "type and range", "default", "meaning")
     for name, field in schema.get("properties", {}).items():
         default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else ""
-        table.add_row(name, Text(_type(field)), Text(default), Text(field.get("description", "")))
+        cells = (name, _type(field), default, field.get("description", ""))
+        table.add_row(*map(Text, cells))
     return table
 
 

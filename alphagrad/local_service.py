@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import httpx
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.1
+ANSWER_SECONDS = 15.0
+"""A server that is only slow must not be taken for gone: a second one would start beside it."""
 
 
 class ServiceError(RuntimeError):
@@ -57,12 +60,8 @@ class LocalService:
 
     @property
     def url(self) -> str | None:
-        """Where it answers, if it does."""
-        url: str | None = self._announced().get("url")
-        try:
-            return url if url and httpx.get(f"{url}/healthz", timeout=5).is_success else None
-        except httpx.TransportError:
-            return None
+        """Where it answers, if it does: a server that does not take the folder's key is another."""
+        return self._own().get("url")
 
     def start(self) -> str:
         """Starts it if it does not run; it outlives this process.
@@ -71,10 +70,11 @@ class LocalService:
             Its URL.
 
         Raises:
-            ServiceError: it did not come up.
+            ServiceError: it did not come up, or what runs there does not take the folder's key.
         """
         if (running := self.url) is not None:
             return running
+        self._refuse_another()
         key = self.key
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -105,13 +105,14 @@ class LocalService:
         """Stops it; trials that run are given back, to go on from their checkpoints.
 
         Raises:
-            ServiceError: none runs there, or it does not stop.
+            ServiceError: none runs there that takes the folder's key, or it does not stop.
         """
         if self._process is not None and self._process.poll() is None:
             pid = self._process.pid
-        elif self.url is not None:
-            pid = self._announced()["pid"]
+        elif own := self._own():
+            pid = own["pid"]
         else:
+            self._refuse_another()
             raise ServiceError(f"no service runs in {self.home}")
         os.kill(pid, signal.SIGTERM)
         give_up_at = time.monotonic() + STOP_SECONDS
@@ -127,6 +128,36 @@ class LocalService:
             return self._process.poll() is None
         return self._announced().get("pid") == pid
 
+    def _own(self) -> dict[str, Any]:
+        """What the folder says of a server that takes its key, or nothing."""
+        said = self._announced()
+        return said if self._status(said) == httpx.codes.OK else {}
+
+    def _status(self, said: Mapping[str, Any]) -> int | None:
+        """What an announced server answers the folder's key with; ``None`` if none answers."""
+        if (url := said.get("url")) is None:
+            return None
+        bearer = {"Authorization": f"Bearer {self.key}"}
+        least = f"{url}/v1/studies?page_size=1"  # of what no one else may read
+        try:
+            return httpx.get(least, headers=bearer, timeout=ANSWER_SECONDS).status_code
+        except httpx.TransportError:
+            return None
+
+    def _refuse_another(self) -> None:
+        """Raise where the announced server answers, and not as one with the folder's key does.
+
+        It may run in the folder with a key of its own, and a second one must not start beside it.
+        Where the announced process is gone, the file is from before and its address somebody's.
+        """
+        said = self._announced()
+        status = self._status(said)
+        if status is not None and _is_alive(said["pid"]):
+            raise ServiceError(
+                f"{said['url']} answers {status} to the key in {self.home}/demo-key: stop process "
+                f"{said['pid']}, or delete {self.home}/serve.json if that is another server"
+            )
+
     def _announced(self) -> dict[str, Any]:
         """What the folder says of the server in it: its pid and URL, or nothing."""
         try:
@@ -136,6 +167,16 @@ class LocalService:
         except (FileNotFoundError, ValueError):
             return {}
         return said
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def _port() -> str:

@@ -93,7 +93,7 @@ def _draw(
 
     logs = [[math.log10(alpha) if alpha > 0 else math.nan for alpha in row] for row in alphas]
     known = [value for row in logs for value in row if not math.isnan(value)]
-    ticks = _ticks(min(known), max(known))
+    ticks = _ticks(min(known), max(known)) if known else []  # a remote trial may leave α out
     figure: Figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=("α", "saturation")
     )

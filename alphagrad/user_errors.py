@@ -37,6 +37,7 @@ def mendable(error: Exception) -> str | None:
     from alphagrad.demo import DemoError
     from alphagrad.local_service import ServiceError
     from alphagrad.paper.run import PlanError
+    from alphagrad.tuner.check import damage
     from alphagrad.tuner.errors import TunerError, field_errors
     from alphagrad.tuner.registry import UnknownTaskError
 
@@ -47,6 +48,8 @@ def mendable(error: Exception) -> str | None:
         return "; ".join(
             f"{found.field}: {found.message}" for found in field_errors(error.errors())
         )
+    if (said := damage(error)) is not None:
+        return f"{said}; see `alphagrad db check`"
     if isinstance(error, OperationalError):
         return f"the database does not answer: {str(error.orig).splitlines()[0]}"
     return None

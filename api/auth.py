@@ -12,11 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.keys import KeyRing, hash_key
 from alphagrad.api.principal import Principal
-from alphagrad.api.problems import problem
+from alphagrad.api.problems import database_away, problem
 from alphagrad.api.roles import BROWSERS, READING
 from alphagrad.api.sessions import Sessions, cookie_name
 from alphagrad.api.wrong_keys import WrongKeys
-from alphagrad.tuner.database import is_outage
 
 OPEN_PATHS = ("/healthz", "/readyz", "/login")
 
@@ -47,9 +46,7 @@ class RequireKey:
         try:
             found = await self._identify(request)
         except DBAPIError as error:
-            if not is_outage(error):
-                raise
-            found = problem(503, "database-away", "the database does not answer; try again")
+            found = database_away(error)
         if isinstance(found, Principal):
             scope.setdefault("state", {})["principal"] = found
             await self._app(scope, receive, send)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alphagrad.api.principal import Principal
-from alphagrad.api.problems import problem, shown
+from alphagrad.api.problems import database_away, problem, shown
 from alphagrad.api.roles import READING, needed_role
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow
@@ -32,7 +33,7 @@ class Authorize:
         self._database = database
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403."""
+        """Pass the request on, or answer 403, or 503 while the database is away."""
         principal: Principal | None = scope.get("state", {}).get("principal")
         if scope["type"] != "http" or principal is None:
             await self._app(scope, receive, send)  # a path that needs no key
@@ -53,7 +54,10 @@ class Authorize:
         study = changed_study(method, path)
         if study is None or principal.role == "admin":
             return None
-        owner = await run_in_threadpool(self._owner, study)
+        try:
+            owner = await run_in_threadpool(self._owner, study)
+        except DBAPIError as error:  # the key was still in memory
+            return database_away(error)
         if owner is None or owner == principal.name:
             return None
         return problem(

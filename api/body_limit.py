@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,7 +29,7 @@ class BodyLimit:
         self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 413, or 408 if the body does not come."""
+        """Pass the request on, or answer 413, or 408 if the body does not come whole."""
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers({})
         length = headers.get("content-length", "0")
         if "transfer-encoding" not in headers and length in ("0", ""):
@@ -41,8 +42,10 @@ class BodyLimit:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await self._read(receive)
         except TimeoutError:
-            detail = f"the body did not come within {BODY_SECONDS:.0f} s"
-            await problem(408, "request-timeout", detail)(scope, receive, send)
+            await _too_slow(f"within {BODY_SECONDS:.0f} s")(scope, receive, send)
+            return
+        except ClientDisconnect:  # nobody reads the answer, but logs have it
+            await _too_slow("before its sender went")(scope, receive, send)
             return
         if body is None:
             await self._too_large()(scope, receive, send)
@@ -55,10 +58,16 @@ class BodyLimit:
         await self._app(scope, replay, send)
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """The body; ``None`` if it is too long."""
+        """The body; ``None`` if it is too long.
+
+        Raises:
+            ClientDisconnect: the connection ended before the body did.
+        """
         body = bytearray()
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > self._most:
                 return None
@@ -69,3 +78,7 @@ class BodyLimit:
         detail = f"a body may have {self._most} bytes; ALPHAGRAD_MAX_BODY_BYTES allows more"
         # What is left of the body stays unread, so the connection is of no more use.
         return problem(413, "body-too-large", detail, headers={"Connection": "close"})
+
+
+def _too_slow(when: str) -> Response:
+    return problem(408, "request-timeout", f"the body did not come {when}")

@@ -13,7 +13,7 @@ from alphagrad.api.client_answers import ComparedData, EventData, StudyState, Ta
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.client_events import follow
 from alphagrad.api.client_runners import AwaitingRunner, BlockingRunner
-from alphagrad.api.client_server import Server
+from alphagrad.api.client_server import Server, address
 from alphagrad.api.client_spec import Spec, read_spec
 from alphagrad.api.client_steps import Async, Items, Steps, Sync, iteration, method
 from alphagrad.api.client_study import AsyncStudy, Study, study_path
@@ -236,9 +236,4 @@ def _to(url: str | None, key: str | None) -> dict[str, Any]:
             "(`alphagrad serve` shows the first key once)"
         )
         raise ApiError(message, status=None)
-    if not (key.isascii() and key.isprintable()):
-        raise ApiError("the API key has characters that no key has", status=None)
-    try:
-        return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
-    except httpx.InvalidURL as error:
-        raise ApiError(f"{url!r} is no URL: {error}", status=None) from error
+    return address(url, key)

@@ -183,7 +183,7 @@ class ComparedData(TypedDict):
 
     name: str
     state: StudyState
-    task: str
+    task: str | None
     objectives: list[str]
     trials: dict[str, int]
     best: TrialData | None

@@ -15,7 +15,22 @@ from alphagrad.api.client_steps import Item, Items, Open, Read, Send, Sleep, Ste
 T = TypeVar("T")
 
 HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""What trying again does not mend: the URL or the key is wrong."""
 LARGEST_PAGE = 500
+
+
+def address(url: str, key: str) -> dict[str, Any]:
+    """A server and the key for it, as httpx takes them.
+
+    Raises:
+        ApiError: it is no URL, or the key has characters that no key has.
+    """
+    if not (key.isascii() and key.isprintable()):
+        raise ApiError("the API key has characters that no key has", status=None)
+    try:
+        return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
+    except httpx.InvalidURL as error:
+        raise ApiError(f"{url!r} is no URL: {error}", status=None) from error
 
 
 class Options(TypedDict, total=False):

@@ -53,7 +53,7 @@ class ComparedStudy(BaseModel):
 
     name: str
     state: str
-    task: str
+    task: str | None = Field(description="null where it is the clients' own and has no name")
     objectives: list[str] = Field(description="the direction of each")
     trials: dict[str, int] = Field(description="number of trials by state")
     best: TrialOut | None = Field(description="null with several objectives")
@@ -73,7 +73,7 @@ class ComparedStudy(BaseModel):
         return cls(
             name=row.name,
             state=row.state,
-            task=spec["task"],
+            task=spec.get("task"),
             objectives=spec.get("directions") or [spec["direction"]],
             trials=dict(compared.status.trials),
             best=best,

@@ -19,9 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alphagrad.api.problems import problem
+from alphagrad.api.problems import database_away, problem
 from alphagrad.tuner import idempotency
-from alphagrad.tuner.database import Database, is_outage
+from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import FieldError
 from alphagrad.tuner.idempotency import HOLD_SECONDS, MismatchError, StoredAnswer
 
@@ -95,9 +95,7 @@ class IdempotencyKeys:
                 f"the Idempotency-Key {key!r} belongs to another request: each needs its own",
             )
         except DBAPIError as error:
-            if not is_outage(error):
-                raise
-            answer = problem(503, "database-away", "the database does not answer; try again")
+            answer = database_away(error)
         else:
             if turn.holder is not None:
                 await self._execute(scope, body, send, place | {"holder": turn.holder}, receive)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from alphagrad.api.response_headers import ALWAYS
+from alphagrad.tuner.check import damage
 from alphagrad.tuner.database import is_outage
 from alphagrad.tuner.errors import (
     ConflictError,
@@ -74,6 +75,17 @@ def problem(
     return JSONResponse(
         body, status_code=status, headers=headers, media_type="application/problem+json"
     )
+
+
+def database_away(error: DBAPIError) -> JSONResponse:
+    """The problem response for a database that does not answer.
+
+    Raises:
+        DBAPIError: the error, if it says something else.
+    """
+    if not is_outage(error):
+        raise error
+    return problem(503, "database-away", "the database does not answer; try again")
 
 
 def shown(value: Any) -> Any:
@@ -148,11 +160,14 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     def _database(request: Request, error: DBAPIError) -> JSONResponse:
+        if (said := damage(error)) is not None:
+            logger.error(said)
+            return problem(500, "internal", f"{said}; see `alphagrad db check`")
         if not is_outage(error):
             logger.error("a statement failed", exc_info=error)
             return _bug(request, error)
         logger.error("the database is away: %s", error.orig)
-        return problem(503, "database-away", "the database does not answer; try again")
+        return database_away(error)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> JSONResponse:

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import httpx
 from optuna import TrialPruned
 
-from alphagrad.api.client_errors import ServerAwayError, refusal
+from alphagrad.api.client_errors import ServerAwayError, away, refusal
+from alphagrad.api.client_server import HOPELESS, address
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class RemoteServer:
         key: an API key that may write.
         study: the study's name.
         patience: a server that does not answer is called again for so many seconds.
+
+    Raises:
+        ApiError: it is no URL, or the key has characters that no key has.
     """
 
     def __init__(self, url: str, key: str, *, study: str, patience: float) -> None:
@@ -57,8 +61,7 @@ class RemoteServer:
         self._url = url.rstrip("/")
         self._path = f"/v1/studies/{quote(study, safe='')}"
         self._patience = patience
-        headers = {b"Authorization": f"Bearer {key}".encode()}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS)
+        self._http = httpx.Client(timeout=ANSWER_SECONDS, **address(url, key))
 
     def close(self) -> None:
         """Close the connections."""
@@ -77,7 +80,7 @@ class RemoteServer:
         Raises:
             LostTrialError: the trial's fence is stale, or its study is gone.
             ApiError: the server refused the call.
-            ServerAwayError: nobody answered for too long.
+            ServerAwayError: nobody answered for too long, or the URL is none that can.
         """
         give_up_at = time.monotonic() + self._patience
         pause = FIRST_PAUSE
@@ -86,6 +89,8 @@ class RemoteServer:
             wait: float | None = None
             try:
                 answer = self._http.post(f"{self._path}/{what}", json=body)
+            except HOPELESS as error:
+                raise away(self._url, error) from error
             except httpx.TransportError as error:
                 trouble = f"no answer from {self._url}: {str(error) or type(error).__name__}"
             else:

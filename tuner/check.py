@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 from optuna.trial import TrialState
 from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner.database import Database
@@ -15,6 +18,7 @@ from alphagrad.tuner.optuna_tables import STUDIES, TRIALS, VALUES
 
 SHOWN = 20
 """So many faults of one kind are listed; of more only the number."""
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def check_database(database: Database) -> list[str]:
@@ -29,15 +33,37 @@ def check_database(database: Database) -> list[str]:
     Args:
         database: the database.
     """
+    found: list[str] = []
+    try:
+        for lines in _found(database):
+            found += lines
+    except DatabaseError as error:
+        if (said := damage(error)) is None:
+            raise
+        found.append(said)  # nothing behind it can be read
+    return found
+
+
+def damage(error: BaseException | None) -> str | None:
+    """What SQLite says of a damaged file, whatever its error became; ``None`` of other errors."""
+    while error is not None:
+        # What is above the lowest byte tells more of the same.
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+            return f"the database is damaged: {error}"
+        error = error.__cause__
+    return None
+
+
+def _found(database: Database) -> Iterator[list[str]]:
     with database.read() as session:
-        found = _sqlite(session) if database.is_sqlite else _postgresql(session)
+        yield _sqlite(session) if database.is_sqlite else _postgresql(session)
     current, newest = revision(database), newest_revision()
     if current != newest:
-        return [*found, f"schema revision {current}, not {newest}: run alphagrad db upgrade"]
+        yield [f"schema revision {current}, not {newest}: run alphagrad db upgrade"]
+        return
     with database.read() as session:
         for title, query in _FAULTS.items():
-            found += _faults(session, title, query)
-    return found
+            yield _faults(session, title, query)
 
 
 def _sqlite(session: Session) -> list[str]:

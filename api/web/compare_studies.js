@@ -6,10 +6,11 @@
 import { read, readAll } from './api.js';
 import { badge, recoloured, toast, toastError } from './chrome.js';
 import { SERIES } from './colours.js';
-import { byId, el, fill, gathered, path } from './dom.js';
+import { byId, el, fill, path } from './dom.js';
 import { OPEN, SIGNS, duration, ended, meanAndStd, number } from './format.js';
 import { follow } from './live.js';
 import { drawPlot } from './plots.js';
+import { rounds } from './rounds.js';
 import { sideBySide } from './side_by_side.js';
 import { chooser } from './study_plots.js';
 
@@ -26,7 +27,7 @@ const values = new Map();
 const differing = /** @type {HTMLInputElement} */ (byId('differing'));
 const select = /** @type {HTMLSelectElement} */ (byId('add-study'));
 
-async function load() {
+const { refresh, soon } = rounds(async () => {
   const before = new Map(compared.map((one) => [one.name, one.trials.COMPLETE]));
   compared = names.length ? (await read('/v1/compare', { study: names })).studies : [];
   await Promise.all(compared.filter((one) => before.get(one.name) !== one.trials.COMPLETE).map(async ({ name }) => {
@@ -34,7 +35,7 @@ async function load() {
     values.set(name, trials.slice(0, VALUES).map((t) => t.value).filter((v) => v !== null));
   }));
   show();
-}
+}, 1000);
 
 /** @param {string[]} wanted */
 function choose(wanted) {
@@ -44,7 +45,7 @@ function choose(wanted) {
   const query = new URLSearchParams(names.map((name) => ['study', name]));
   history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
   document.title = `${names.length ? `${names.join(' · ')} · ` : ''}Compare · AlphaGrad`;
-  load().catch(toastError);
+  refresh().catch(toastError);
 }
 
 function show() {
@@ -59,7 +60,7 @@ function showTable() {
     head: ({ name }) => ({ name, href: path`/studies/${name}`, remove: () => choose(names.filter((other) => other !== name)) }),
     rows: [
       ['state', (one) => badge(one.state, SIGNS)],
-      ['task', (one) => one.task],
+      ['task', (one) => one.task || 'remote'],
       ['trials ended', (one) => ended(one.trials)],
       ['best', (one) => number(one.best?.value)],
       ['found by trial', (one) => number(found(one.by_trial))],
@@ -103,6 +104,5 @@ async function start() {
   });
 }
 
-const soon = gathered(() => load().catch(toastError), 1000);
 recoloured.add(() => showPlots().catch(toastError));
 start().catch(toastError);

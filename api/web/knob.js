@@ -73,6 +73,7 @@ export class Knob {
       if (event.key === 'Enter') this.send.click();
     });
     this.glob.addEventListener('input', () => this.#match());
+    this.glob.addEventListener('blur', () => this.#showGlob());
     acts(this.send, () => this.#send({ alpha: this.alpha, ...(this.pin.checked ? { pin: true } : {}) }));
     acts(this.release, () => this.#send({ pin: false }));
     this.#set(10, 'start');
@@ -85,9 +86,11 @@ export class Knob {
   #match() {
     const { layers } = this.instrument.trace;
     const pattern = this.glob.value.trim() && globPattern(this.glob.value.trim());
-    this.typing = true;
     this.instrument.choose(pattern ? [...layers.keys()].filter((i) => pattern.test(layers[i])) : []);
-    this.typing = false;
+  }
+
+  #showGlob() {
+    this.glob.value = globsFor(this.instrument.names, this.instrument.trace.layers).join(' ');
   }
 
   /**
@@ -119,10 +122,10 @@ export class Knob {
    */
   update(running) {
     this.running = running;
-    const { trace, chosen, names } = this.instrument;
+    const { trace, chosen } = this.instrument;
     if (this.boxes.childElementCount !== trace.layers.length) this.#listLayers();
     for (const [i, box] of [...this.boxes.querySelectorAll('input')].entries()) box.checked = chosen.has(i);
-    if (!this.typing) this.glob.value = globsFor(names, trace.layers).join(' ');
+    if (document.activeElement !== this.glob) this.#showGlob(); // what is typed there stays
     this.glob.readOnly = false;
     const layers = [...chosen];
     const alphas = layers.map((layer) => trace.alphaNow(layer)).filter((alpha) => alpha > 0);

@@ -117,9 +117,21 @@ document.addEventListener('visibilitychange', () => {
       source?.close();
       source = null;
     }, HIDDEN);
-  } else if (subscribers.size && !source) {
-    open();
-    tell({ kind: 'tick' });
-  }
+  } else comeBack();
 });
-addEventListener('pagehide', () => source?.close());
+
+function comeBack() {
+  if (!subscribers.size || source) return;
+  open();
+  tell({ kind: 'tick' });
+}
+
+// The browser may keep a page that one leaves, and show it again as it was.
+addEventListener('pagehide', () => {
+  window.clearTimeout(retry);
+  source?.close();
+  source = null;
+});
+addEventListener('pageshow', (event) => {
+  if (event.persisted) comeBack();
+});

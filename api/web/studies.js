@@ -4,11 +4,12 @@
  */
 
 import { ApiError, readAll } from './api.js';
-import { badge, toastError } from './chrome.js';
-import { byId, el, fill, gathered, path, say } from './dom.js';
+import { badge } from './chrome.js';
+import { byId, el, fill, path, say } from './dom.js';
 import { OPEN, SIGNS, ago, duration, ended, number } from './format.js';
 import { follow } from './live.js';
 import { progressBar } from './progress.js';
+import { rounds } from './rounds.js';
 
 const GROUPS = { all: () => true, open: (/** @type {string} */ s) => OPEN.has(s), ended: (/** @type {string} */ s) => !OPEN.has(s) };
 const list = byId('list');
@@ -106,18 +107,16 @@ function welcome() {
     el('pre', { class: 'code' }, 'alphagrad submit studies/digits.toml --name first'));
 }
 
-async function refresh() {
+const { refresh, soon } = rounds(async () => {
   try {
     studies = (await readAll('/v1/studies')).reverse();
     show();
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.status) toastError(error);
-    else if (!studies.length) fill(list, el('div', { class: 'empty' }, el('p', {}, 'The server does not answer.')));
+    if (!(error instanceof ApiError) || error.status || studies.length) throw error;
+    fill(list, el('div', { class: 'empty' }, el('p', {}, 'The server does not answer.')));
   }
-}
+}, 500);
 
-const soon = gathered(refresh, 500);
 makeFilters();
 refresh();
 follow((event) => {

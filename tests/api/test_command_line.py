@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.remote_study import RemoteStudy
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 LONG = """
@@ -92,6 +94,23 @@ def test_the_fields_of_a_clone_are_judged(alphagrad: Command, tmp_path: Path) ->
     twice = alphagrad("clone", "cloned", "b", "name=c")
     assert twice.returncode == 2
     assert "name=c" in twice.stderr
+
+
+def test_studies_whose_tasks_are_their_clients_own_are_listed_and_compared(
+    alphagrad: Command, service: httpx.Client
+) -> None:
+    # No task at all, and names that rich would take for markup.
+    tasks = {"theirs-none": None, "theirs-tag": "resnet[cifar10]", "theirs-end": "lab/[/vision]"}
+    for name, task in tasks.items():
+        RemoteStudy(service, name, **({} if task is None else {"task": task}))
+    for command in (("ls", "--name", "theirs-*"), ("compare", *tasks)):
+        done = alphagrad(*command)
+        assert done.returncode == 0, done.stderr
+        for shown in (*tasks, "resnet[cifar10]", "lab/[/vision]"):
+            assert shown in done.stdout
+        assert "None" not in done.stdout
+    for name in tasks:
+        assert service.post(f"/v1/studies/{name}:cancel").is_success
 
 
 @pytest.mark.parametrize("command", ["show", "stop"])

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow, TrialRow
+from tests.api.remote_study import RemoteStudy
 from tests.tuner.by_hand import play
 
 SPACE = {"epochs": 1, "alpha": {"type": "float", "low": 1.0, "high": 9.0}}
@@ -85,6 +86,14 @@ def test_studies_without_a_value_have_no_curve(api: httpx.Client, name: str) -> 
         assert study["by_trial"] == study["by_time"] == {"at": [], "best": []}
         assert (study["best"], study["params"]) == (None, {})
     assert found[1]["objectives"] == ["minimize", "maximize"]
+
+
+def test_a_study_whose_task_is_its_clients_own_has_none(api: httpx.Client, name: str) -> None:
+    for study, task in ((name, {}), (f"{name}-named", {"task": "theirs"})):
+        RemoteStudy(api, study, **task)
+    answer = api.get("/v1/compare", params={"study": [name, f"{name}-named"]})
+    assert answer.status_code == 200, answer.text
+    assert [study["task"] for study in answer.json()["studies"]] == [None, "theirs"]
 
 
 def test_what_cannot_be_compared(api: httpx.Client, name: str) -> None:

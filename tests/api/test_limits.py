@@ -172,6 +172,27 @@ def test_a_body_that_never_ends_is_not_read_to_its_end(url: str, path: str) -> N
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_was_cut_is_not_executed(url: str, chunked: bool) -> None:
+    target = urlsplit(url)
+    name = f"cut-{chunked}"
+    spec = json.dumps({"name": name, "engine": "remote", "n_trials": 1}).encode()
+    once = CONFIGURED | JSON | {"Idempotency-Key": name}
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(spec)}"
+    lines = [f"{field}: {value}" for field, value in once.items()]
+    head = "\r\n".join(["POST /v1/studies HTTP/1.1", f"Host: {target.netloc}", length, *lines])
+    half = spec[: len(spec) // 2]
+    begun = f"{len(half):x}\r\n".encode() + half + b"\r\n" if chunked else half
+    with socket.create_connection((target.hostname, target.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + begun)
+        time.sleep(0.3)  # so that the server reads on before the end
+    time.sleep(0.3)  # were it executed, it would be before the next one
+    answer = httpx.post(f"{url}/v1/studies", headers=once, content=spec)
+    assert answer.status_code == 202, answer.text
+    assert "idempotency-replayed" not in answer.headers
+    assert httpx.post(f"{url}/v1/studies/{name}:cancel", headers=CONFIGURED).is_success
+
+
 def test_a_submitter_may_have_so_many_open_studies(url: str, database: Database) -> None:
     default = bearer(key_store.make_key(database, "default", role="submitter"))
     own = Quotas(open_studies=1)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,20 @@ def test_what_the_server_refuses_is_raised(
         trial.report("low", step=1)  # type: ignore[arg-type]
     with pytest.raises(NonRetryableError, match="no constraint 'mb'"):
         trial.set_constraint("mb", 1.0)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://[::1"])
+def test_an_address_that_is_none_is_refused_at_once(url: str, key: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ApiError, match="URL"):
+        RemoteTrial.ask(url, key, study="s", patience=20)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("sent", ["sixteen letters!\n", "ключ" * 4])
+def test_a_key_that_no_header_can_hold_is_refused_at_once(server_url: str, sent: str) -> None:
+    with pytest.raises(ApiError, match="characters that no key has"):
+        run_remote(lambda trial: 1.0, server_url, sent, study="s", patience=20)
 
 
 def test_bad_trials_are_pruned_by_their_median(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from alphagrad.api import key_store
+from alphagrad.api.app import create_app
 from alphagrad.api.principal import ROLES, Role
 from alphagrad.api.roles import ADMINS, needed_role
+from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner import parse_spec, study_store
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from tests.api.serving import serving_app
 from tests.api.walk import DASHBOARD, METHODS, OPEN, paths_of
 
 WRITING = [method for method in METHODS if method not in ("GET", "HEAD")]
@@ -147,3 +154,21 @@ def test_a_study_from_the_command_line_is_any_submitters(
     assert anonymous.get(study, headers=holders["eve"]).json()["owner"] is None
     assert anonymous.post(f"{study}:pause", headers=holders["eve"]).status_code == 403
     assert anonymous.post(f"{study}:pause", headers=holders["bob"]).status_code == 202
+
+
+def test_an_outage_between_the_key_and_the_owner_is_one(
+    new_postgres: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alphagrad.api.keys.FRESH_SECONDS", 60.0)  # the key stays in memory
+    url = new_postgres()
+    app = create_app(ApiSettings(home=tmp_path, database_url=SecretStr(url)))
+    key = key_store.make_key(app.state.database, "ann", role="submitter")
+    bearer = {"Authorization": f"Bearer {key}"}
+    with serving_app(app) as address, httpx.Client(base_url=address, headers=bearer) as client:
+        assert client.get("/v1/studies").status_code == 200
+        server, _, name = url.rpartition("/")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        answer = client.post("/v1/studies/any:pause")
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:alphagrad:problem:database-away"

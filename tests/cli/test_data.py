@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -49,6 +50,32 @@ def test_rm_deletes_a_study_and_its_files(home: Path, alphagrad: Command) -> Non
     assert alphagrad("rm", "tiny", "--home", str(home)).stdout == "tiny deleted\n"
     assert not (home / "logs" / "tiny").exists()
     assert alphagrad("rm", "tiny", "--home", str(home)).returncode == 1
+
+
+@pytest.mark.parametrize("table", [None, "alphagrad_studies", "version_info"])
+def test_a_damaged_database_is_said_to_be_one(
+    home: Path, alphagrad: Command, table: str | None, tmp_path: Path
+) -> None:
+    file = home / "alphagrad.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+        [size] = connection.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as damaged:
+        damaged.seek(0 if table is None else (roots[table] - 1) * size)
+        damaged.write(b"\xff" * (100 if table is None else size))
+    at = ("--home", str(home))
+    reason = "file is not a database" if table is None else "database disk image is malformed"
+    said = f"alphagrad: the database is damaged: {reason}; see `alphagrad db check`\n"
+    for command in (["ls"], ["show", "tiny"]):
+        done = alphagrad(*command, *at)
+        assert (done.returncode, done.stderr) == (1, said)
+    checked = alphagrad("db", "check", *at)
+    assert (checked.returncode, checked.stdout) == (1, f"the database is damaged: {reason}\n")
+    assert json.loads(alphagrad("db", "check", "--json", *at).stdout)["faults"]
+    if table is None:
+        done = alphagrad("db", "backup", str(tmp_path / "copy.db"), *at)
+        assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_the_database_is_upgraded_checked_copied_and_pruned(

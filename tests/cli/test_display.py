@@ -78,6 +78,18 @@ def test_a_study_without_a_value_has_an_empty_place_for_it() -> None:
     assert "None" not in text
 
 
+def test_what_others_have_written_is_no_markup() -> None:
+    spec = study()["spec"]
+    for task in ("lab/[/vision]", "resnet[cifar10]"):
+        assert task in printed(display.studies_table([study(spec=spec | {"task": task})]))
+        params = {"properties": {task: {"description": task, "default": task}}}
+        offered = {"name": task, "about": f"of {task}", "params": params, "stackable": False}
+        text = printed(display.tasks_table([offered]))
+        assert f" {task} " in text
+        assert f"of {task}" in text
+        assert printed(display.params_table(params)).count(task) == 3
+
+
 def test_trials_show_the_searched_parameters_the_time_and_the_error() -> None:
     failed = {"error": "ValueError: [red]no[/red]", "started_at": None, "finished_at": None}
     trials = [trial(0, 0.5), trial(1, state="FAIL", params={"epochs": 3}, **failed)]

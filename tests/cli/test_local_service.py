@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -27,6 +29,51 @@ def test_a_half_written_state_is_not_taken_for_running(tmp_path: Path) -> None:
     (tmp_path / "serve.json").write_text("")
     with pytest.raises(ServiceError, match="no service"):
         LocalService(tmp_path).stop()
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[LocalService]:
+    """A service of another folder, that runs."""
+    service = LocalService(tmp_path / "another")
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is none of ours."""
+    with subprocess.Popen(["sleep", "300"]) as process:
+        yield process
+        process.kill()
+
+
+def announce(home: Path, pid: int, url: str | None) -> LocalService:
+    home.mkdir()
+    (home / "serve.json").write_text(json.dumps({"pid": pid, "url": url}))
+    return LocalService(home)
+
+
+def test_another_server_is_not_taken_for_the_folders_own(
+    tmp_path: Path, another: LocalService, bystander: subprocess.Popen[bytes]
+) -> None:
+    service = announce(tmp_path / "home", bystander.pid, another.url)
+    assert service.url is None
+    for refused in (service.start, service.stop):
+        with pytest.raises(ServiceError, match=f"answers 401 .*{service.home}/serve.json"):
+            refused()
+    assert bystander.poll() is None
+    assert another.url is not None
+    # Where the announced process is gone its file is from before, and the folder's own starts.
+    bystander.kill()
+    bystander.wait()
+    with pytest.raises(ServiceError, match="no service"):
+        service.stop()
+    url = service.start()
+    assert url != another.url
+    LocalService(service.home).stop()  # as another process does
+    assert service._process is not None
+    assert service._process.wait(30) == 0
 
 
 def test_the_key_is_kept_for_the_next_time_and_for_its_owner_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from alphagrad.cli import app
 from alphagrad.optim import AlphaGrad
-from alphagrad.plot import MOST_STEPS, draw, read_trace
+from alphagrad.plot import MOST_STEPS, draw, draw_columns, read_trace
 from alphagrad.scheduler import SaturationScheduler
 from alphagrad.scheduler.trace_writer import AlphaTraceWriter
 from tests.conftest import need
@@ -63,6 +64,14 @@ def test_the_command_writes_a_picture(trace: Path, suffix: str) -> None:
         assert re.search(rb"optimizer step", content)
     if suffix == ".png":
         assert content.startswith(b"\x89PNG")
+
+
+def test_a_trace_without_any_alpha_is_drawn_by_its_saturation() -> None:
+    columns: dict[str, list[Any]] = {"step": [1, 2], "alpha/w": [None] * 2}
+    columns["saturation/w"] = [0.25, 0.5]
+    above, below = draw_columns(columns, title="s, trial 0").data
+    assert all(math.isnan(value) for value in above.z[0])
+    assert list(below.z[0]) == [0.25, 0.5]
 
 
 def test_a_long_trace_is_thinned_evenly(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ fuzz: test-setup ## ten thousand and more requests that schemathesis makes up, o
 
 docs: .venv/docs-ready ## build the documentation into site/; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "open site/index.html, or: make docs-serve"
+	@echo "open site/index.html, or with search: make docs-serve"
 
 docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew when a page changes
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001

@@ -1,6 +1,6 @@
 """A classifier of handwritten digits in Lightning with AlphaGrad; α is moved by the callback.
 
-    pip install 'alphagrad[integrations]'
+    pip install '.[integrations]'
     python examples/lightning_digits.py --epochs 10
 
 The digits come with scikit-learn; nothing is downloaded.

@@ -1,6 +1,6 @@
 """PPO of Stable-Baselines3 on CartPole with AlphaGrad; α is moved by the callback.
 
-    pip install 'alphagrad[integrations]'
+    pip install '.[integrations]'
     python examples/sb3_ppo.py --steps 50000
 
 What the callback did is in alpha.csv: `alphagrad plot alpha.csv` draws it.

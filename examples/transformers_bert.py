@@ -1,6 +1,6 @@
 """A small BERT in Transformers' Trainer with AlphaGrad; α is moved by the callback.
 
-    pip install 'alphagrad[integrations]'
+    pip install '.[integrations]'
     python examples/transformers_bert.py --steps 500
 
 It learns whether a line of numbers begins with a large one. The model is made from a

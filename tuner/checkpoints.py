@@ -1,4 +1,4 @@
-"""Checkpoints of one trial, one file per attempt, replaced atomically.
+"""Checkpoints of one trial, one file per attempt, each in the place of those before it.
 
 In a population a trial's folder also has points, the checkpoints that others may take over, and
 what it has taken over itself. A checkpoint is never written in place, so all of these are links.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class CheckpointStore:
         self._exploit = exploit
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write ``state`` to disk, then put it in the old file's place.
+        """Write ``state`` to disk, then put it in the place of all that was saved before.
 
         Raises:
             OSError: it could not be written, e.g. because the disk is full; the old file stays.
@@ -60,6 +61,10 @@ class CheckpointStore:
                 raise error.__context__ from None  # what torch hides behind an error of its own
             raise
         temporary.replace(path)
+        # What begins from now on reads this one. A point or an exploit is a name of its own.
+        for older in self._directory.glob("*.pt"):
+            if int(older.stem) < self._fence:
+                older.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any] | None:
         """The state of the newest attempt up to this one, or ``None``.
@@ -68,14 +73,19 @@ class CheckpointStore:
         """
         import torch
 
+        while (path := self._newest()) is not None:
+            # Else an earlier attempt, taken for dead, has just put another one in its place.
+            with suppress(FileNotFoundError):
+                state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+                return state
+        return None
+
+    def _newest(self) -> Path | None:
         after = -1 if self._exploit is None else self._exploit
         paths = [p for p in self._directory.glob("*.pt") if after < int(p.stem) <= self._fence]
         if self._exploit is not None and not paths:
             paths = [p for p in self._directory.glob("*.exploit") if int(p.stem) == self._exploit]
-        if not paths:
-            return None
-        state: dict[str, Any] = torch.load(max(paths), map_location="cpu", weights_only=True)
-        return state
+        return max(paths, default=None)
 
 
 def keep_point(directory: Path, *, fence: int, step: int) -> None:

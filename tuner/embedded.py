@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from alphagrad.tuner.database import Database
+from alphagrad.tuner.database import Database, retry_on_disconnect
 from alphagrad.tuner.errors import FieldError, SpecError
 from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -30,7 +30,8 @@ def run_study(
     Args:
         spec: what to run.
         settings: where; by default as the environment says.
-        on_progress: called about twice a second with the study as it stands.
+        on_progress: called about twice a second with the study as it stands, not while the
+            database is away.
 
     Raises:
         DuplicateStudyError: the name is taken.
@@ -60,7 +61,7 @@ def run_study(
                 on_progress(get_study(database, spec.name))
 
         worker.run(on_tick=tick)
-        status = get_study(database, spec.name)
+        status = retry_on_disconnect(lambda: get_study(database, spec.name))
         if on_progress is not None:
             on_progress(status)
         return status

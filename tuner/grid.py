@@ -20,6 +20,7 @@ from alphagrad.tuner.space import (
     Parameter,
     dimensions,
     holds,
+    nth,
 )
 
 SLOT = "alphagrad:slot"
@@ -168,8 +169,7 @@ def _values(name: str, dimension: Dimension, points: int | None) -> Sequence[Any
         raise ValueError(f"{name} has more than {MOST_VALUES} values: give it a larger step")
     if not isinstance(dimension, FloatDimension):
         return range(dimension.low, dimension.high + 1, dimension.step)
-    # Rounding must not take the last one above the bound.
-    return [min(low + i * step, high) for i in range(math.floor((high - low) / step + 1e-8) + 1)]
+    return [nth(dimension, place) for place in range(round((dimension.top - low) / step) + 1)]
 
 
 def _spaced(dimension: FloatDimension, points: int) -> list[float]:

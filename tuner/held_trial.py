@@ -113,6 +113,13 @@ class JudgeStorage(_HeldTrialStorage):
         trial.intermediate_values[step] = value
         return trial
 
+    def forget_reports(self, trial_id: int, *, after: int) -> None:
+        """Drop the reports of later steps, which are deleted, if the trial was read already."""
+        if self._trial is not None and trial_id == self._trial._trial_id:
+            reports = self._trial.intermediate_values
+            for step in [step for step in reports if step > after]:
+                del reports[step]
+
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Store an attribute of a pruner."""
         super().set_trial_system_attr(trial_id, key, value)

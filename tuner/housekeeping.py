@@ -17,7 +17,6 @@ from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.event_retention import trim_events
 from alphagrad.tuner.models import AttemptRow, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
-from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.telling import end_studies
 
 logger = logging.getLogger(__name__)
@@ -103,12 +102,12 @@ class Housekeeper:
         with self._database.read() as session:
             running = session.execute(query).all()
         for trial, study, started_at, now in running:
-            spec = StudySpec.model_validate(study.spec)
-            limit = spec.trial_timeout
+            spec = study.spec  # as it is stored: one that cannot be read must be ended too
+            limit = spec.get("trial_timeout")
             if study.state == "CANCELLED":
                 error, retries = "the study was cancelled", 0
             elif limit is not None and now > started_at + limit:
-                error, retries = f"ran longer than trial_timeout={limit}", spec.retries
+                error, retries = f"ran longer than trial_timeout={limit}", spec.get("retries", 0)
             else:
                 continue
             with suppress(StaleFenceError):  # it has ended, or somebody else was faster
@@ -119,5 +118,5 @@ class Housekeeper:
                     state="FAIL",
                     error=error,
                     retries=retries,
-                    retry_delay=spec.retry_delay,
+                    retry_delay=spec.get("retry_delay", 0.0),
                 )

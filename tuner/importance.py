@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import TrialRow
 from alphagrad.tuner.points import Point, Points, check_objective, read_points
-from alphagrad.tuner.space import dimensions
+from alphagrad.tuner.space import Dimension, dimensions
 from alphagrad.tuner.study_store import by_name
-from alphagrad.tuner.warm_start import distribution
+from alphagrad.tuner.warm_start import distribution, stored
 
 if TYPE_CHECKING:
     # It brings in scikit-learn and pandas, 160 MB and two seconds that no command needs. A server
@@ -109,7 +109,7 @@ def _evaluate(points: Points, evaluator: Evaluator, objective: int) -> Importanc
 
     searched = dimensions(points.spec.params)
     places = {name: distribution(dimension) for name, dimension in searched.items()}
-    trials = [_frozen(number, p, places, objective) for number, p in enumerate(points.points)]
+    trials = [_frozen(point, searched, places, objective) for point in points.points]
     names = list(searched)
     if evaluator == "fanova":  # it takes the trials that have all parameters
         names = [name for name in names if all(name in trial.params for trial in trials)]
@@ -134,14 +134,17 @@ def _evaluate(points: Points, evaluator: Evaluator, objective: int) -> Importanc
 
 
 def _frozen(
-    number: int, point: Point, places: dict[str, BaseDistribution], objective: int
+    point: Point,
+    searched: dict[str, Dimension],
+    places: dict[str, BaseDistribution],
+    objective: int,
 ) -> FrozenTrial:
-    drawn = {name: place for name, place in places.items() if name in point.params}
+    drawn = [name for name in searched if name in point.params]
     return create_trial(
         state=TrialState.COMPLETE,
         value=point.values[objective],
-        params={name: point.params[name] for name in drawn},
-        distributions=drawn,
+        params={name: stored(searched[name], point.params[name]) for name in drawn},
+        distributions={name: places[name] for name in drawn},
     )
 
 

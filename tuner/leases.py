@@ -76,7 +76,9 @@ def claim(
         with database.write() as session:
             # Locking the study's row makes claims of one study wait for each other: two workers
             # cannot both see the last free slot. (SQLite's transaction locks everything already.)
-            row = session.get_one(StudyRow, study_id, with_for_update=True)
+            row = session.get(StudyRow, study_id, with_for_update=True)
+            if row is None:
+                continue  # it was deleted meanwhile
             claimable = row.state in CLAIMABLE_STUDY
             trial = queueing.next_trial(session, row, quota=quota) if claimable else None
             if trial is None:

@@ -1,16 +1,26 @@
-"""A report as one statement: whether the lease holds is checked in it. And the last one."""
+"""Reports in Optuna's tables: stored, replaced by those of a later attempt, the last one read."""
 
 from __future__ import annotations
 
 import math
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Insert, bindparam, select
+from sqlalchemy import Connection, Insert, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.models import TrialRow
-from alphagrad.tuner.optuna_tables import REPORTS, TRIALS, read_report, stored_report
+from alphagrad.tuner.optuna_tables import (
+    REPORTS,
+    SYSTEM_ATTRS,
+    TRIALS,
+    read_report,
+    stored_report,
+)
 
+REPORTING = "alphagrad:reporting"
+"""The attribute of Optuna's trial that holds the fence of the attempt that reported last, where
+nobody keeps it in memory from one report to the next, and there were attempts before it."""
 _COLUMNS = ("trial_id", "step", "intermediate_value", "intermediate_value_type")
 
 
@@ -21,8 +31,10 @@ def write_report(
     step: int,
     value: float,
     lease: tuple[int, int] | None,
-) -> bool:
+) -> None:
     """Store an intermediate value; of a step reported twice, the later value.
+
+    It is one statement, in which the lease is checked.
 
     Args:
         connection: in a transaction of the caller's.
@@ -31,20 +43,20 @@ def write_report(
         value: the value.
         lease: our row's id and the fence to check.
 
-    Returns:
-        Whether it was stored: the trial runs, and the fence holds.
+    Raises:
+        StaleFenceError: the lease was lost, or the trial has ended.
     """
     stored, kind = stored_report(value)
     values = {"to": optuna_trial_id, "at": step, "stored": stored, "kind": kind}
-    name = connection.dialect.name
-    if lease is None:
-        return connection.execute(_STATEMENTS[name, False], values).rowcount > 0
-    values |= {"row": lease[0], "fence": lease[1]}
-    return connection.execute(_STATEMENTS[name, True], values).rowcount > 0
+    if lease is not None:
+        values |= {"row": lease[0], "fence": lease[1]}
+    statement = _STATEMENTS[connection.dialect.name, lease is not None]
+    if connection.execute(statement, values).rowcount == 0:
+        raise StaleFenceError(f"trial {optuna_trial_id}: the lease is lost, or it has ended")
 
 
 def last_report(connection: Connection, optuna_trial_id: int) -> float | None:
-    """The value that Optuna gives a pruned trial: that of its largest step, of whatever attempt.
+    """The value that Optuna gives a pruned trial: that of its largest step.
 
     Returns:
         The value; ``None`` if it is NaN, or nothing was reported.
@@ -57,6 +69,32 @@ def last_report(connection: Connection, optuna_trial_id: int) -> float | None:
     ).first()
     value = math.nan if found is None else read_report(*found)
     return None if math.isnan(value) else value
+
+
+def delete_reports(connection: Connection, optuna_trial_id: int, *, after: int) -> None:
+    """Delete the reports of later steps: an attempt trains them again."""
+    of_trial = REPORTS.c.trial_id == optuna_trial_id
+    connection.execute(delete(REPORTS).where(of_trial, REPORTS.c.step > after))
+
+
+def is_first_report(connection: Connection, optuna_trial_id: int, *, fence: int) -> bool:
+    """Whether an attempt after others reports for the first time; it is noted.
+
+    Args:
+        connection: in a transaction of the caller's that has checked the fence.
+        optuna_trial_id: Optuna's id of the trial.
+        fence: the attempt's.
+    """
+    if fence == 1:
+        return False  # there is nothing to replace
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(SYSTEM_ATTRS)
+    given = insert.values(trial_id=optuna_trial_id, key=REPORTING, value_json=str(fence))
+    noted = given.on_conflict_do_update(
+        index_elements=("trial_id", "key"),
+        set_={"value_json": insert.excluded.value_json},
+        where=SYSTEM_ATTRS.c.value_json != insert.excluded.value_json,
+    ).returning(SYSTEM_ATTRS.c.trial_id)
+    return connection.execute(noted).first() is not None
 
 
 def _statement(dialect: str, *, with_lease: bool) -> Insert:

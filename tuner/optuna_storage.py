@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.pruners import NopPruner
+from optuna.pruners import NopPruner, WilcoxonPruner
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from alphagrad.tuner import warm_start
 from alphagrad.tuner.asked_trial import AskedTrial, CreatedTrial, SamplingError
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
-from alphagrad.tuner.errors import StaleFenceError
 from alphagrad.tuner.grid import SLOT
 from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
 from alphagrad.tuner.models import StudyRow
-from alphagrad.tuner.optuna_reports import last_report, write_report
+from alphagrad.tuner.optuna_errors import database_errors
+from alphagrad.tuner.optuna_reports import (
+    delete_reports,
+    is_first_report,
+    last_report,
+    write_report,
+)
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
 from alphagrad.tuner.pruners import build_pruner
 from alphagrad.tuner.samplers import build_sampler
@@ -30,28 +35,8 @@ from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import suggest
 from alphagrad.tuner.spec import StudySpec
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
 # Progress is shown by us; Optuna's line per trial would be noise in every log.
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _database_errors(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let the database's own errors through: Optuna wraps some of them in one of its own."""
-
-    @wraps(method)
-    def unwrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return method(*args, **kwargs)
-        except StorageInternalError as error:
-            # Behind it is often a second error, of a session that the first one left in disorder.
-            cause: BaseException | None = error
-            while cause is not None and not isinstance(cause, DBAPIError):
-                cause = cause.__cause__ or cause.__context__
-            raise cause or error from None
-
-    return unwrapped
 
 
 class OptunaStorage:
@@ -89,7 +74,7 @@ class OptunaStorage:
         self.rdb.scoped_session.remove()
         self.rdb.engine.dispose()
 
-    @_database_errors
+    @database_errors
     def has_study(self, name: str) -> bool:
         """Whether Optuna knows a study of this name, ours or not."""
         try:
@@ -98,7 +83,7 @@ class OptunaStorage:
             return False
         return True
 
-    @_database_errors
+    @database_errors
     def create_study(self, spec: StudySpec) -> int:
         """Create the study, or find it, and return Optuna's id of it."""
         optuna.create_study(
@@ -109,7 +94,13 @@ class OptunaStorage:
         )
         return self.rdb.get_study_id_from_name(spec.name)
 
-    @_database_errors
+    @database_errors
+    def delete_study(self, name: str) -> None:
+        """Delete the study and its few trials, if there is one."""
+        with suppress(KeyError):
+            self.rdb.delete_study(self.rdb.get_study_id_from_name(name))
+
+    @database_errors
     def add_observations(self, spec: StudySpec, *, optuna_study_id: int) -> None:
         """Add the finished trials of the studies that a study starts from, those not yet added.
 
@@ -117,7 +108,7 @@ class OptunaStorage:
         """
         warm_start.add_observations(self.rdb, spec, optuna_study_id=optuna_study_id)
 
-    @_database_errors
+    @database_errors
     def ask(
         self,
         spec: StudySpec,
@@ -137,7 +128,7 @@ class OptunaStorage:
             fixed_params: values not to draw.
 
         Raises:
-            SamplingError: the sampler cannot draw.
+            SamplingError: the sampler cannot draw, or it or the pruner cannot be made.
         """
         cache = self._cache(optuna_study_id)
         trial_id = self._find_by_slot(optuna_study_id, slot) if resumed else None
@@ -154,9 +145,9 @@ class OptunaStorage:
             drawn = cache.get_trial(trial_id)
         number = drawn.number
         storage = AskStorage(cache, (optuna_study_id, spec.name), drawn)
-        study = _study(storage, spec, number=number)
         seed = derive_seed(spec.seed, "trial", number)
         try:
+            study = _study(storage, spec, number=number)
             trial = optuna.Trial(study, trial_id)  # samplers that draw all at once do it here
             params = suggest(trial, spec.params)
         except (StorageInternalError, SQLAlchemyError):
@@ -169,7 +160,7 @@ class OptunaStorage:
             storage.write(connection)
         return AskedTrial(optuna_trial_id=trial_id, number=number, seed=seed, params=params)
 
-    @_database_errors
+    @database_errors
     def study(
         self, spec: StudySpec, *, number: int, optuna_study_id: int | None = None
     ) -> optuna.Study:
@@ -186,7 +177,7 @@ class OptunaStorage:
         storage = JudgeStorage(self._cache(optuna_study_id), (optuna_study_id, spec.name))
         return _study(storage, spec, number=number)
 
-    @_database_errors
+    @database_errors
     def report(
         self,
         study: optuna.Study,
@@ -195,6 +186,7 @@ class OptunaStorage:
         step: int,
         value: float,
         lease: tuple[int, int] | None = None,
+        restarts: bool = False,
     ) -> bool:
         """Record an intermediate value, and ask the pruner whether the trial should stop.
 
@@ -206,15 +198,19 @@ class OptunaStorage:
             step: where training stands.
             value: the value.
             lease: our row's id and the fence, to be checked in the same statement.
+            restarts: whether it is the first report of an attempt that comes after others: what
+                they reported of later steps is deleted.
 
         Raises:
             StaleFenceError: the lease was lost, or the trial has ended.
         """
-        with self._reports.begin() as connection:
-            self._write_report(connection, optuna_trial_id, step, value, lease)
+        with (self._database.engine if restarts else self._reports).begin() as connection:
+            write_report(connection, optuna_trial_id, step=step, value=value, lease=lease)
+            if restarts:
+                self._restart(connection, study, optuna_trial_id, step)
         return self._judge(study, optuna_trial_id, step, value)
 
-    @_database_errors
+    @database_errors
     def report_all(
         self,
         study: optuna.Study,
@@ -224,6 +220,8 @@ class OptunaStorage:
         lease: tuple[int, int],
     ) -> bool:
         """Record intermediate values in one transaction, and judge them one by one.
+
+        With the first ones of an attempt, what earlier attempts reported of later steps is deleted.
 
         Args:
             study: the trial's study, from :meth:`study`.
@@ -241,20 +239,21 @@ class OptunaStorage:
             study._storage.get_trial(optuna_trial_id)  # as it is before them; it is read once
         # With a transaction around them, which the one of a single report does without.
         with self._database.engine.begin() as connection:
-            for step, value in reports:
-                self._write_report(connection, optuna_trial_id, step, value, lease)
+            for place, (step, value) in enumerate(reports):
+                write_report(connection, optuna_trial_id, step=step, value=value, lease=lease)
+                if place == 0 and is_first_report(connection, optuna_trial_id, fence=lease[1]):
+                    self._restart(connection, study, optuna_trial_id, step)
         return [self._judge(study, optuna_trial_id, step, value) for step, value in reports][-1]
 
-    def _write_report(
-        self,
-        connection: Connection,
-        optuna_trial_id: int,
-        step: int,
-        value: float,
-        lease: tuple[int, int] | None,
+    def _restart(
+        self, connection: Connection, study: optuna.Study, optuna_trial_id: int, step: int
     ) -> None:
-        if not write_report(connection, optuna_trial_id, step=step, value=value, lease=lease):
-            raise StaleFenceError(f"trial {optuna_trial_id}: the lease is lost, or it has ended")
+        if isinstance(study.pruner, WilcoxonPruner):
+            return  # its steps are instances of a problem: none is later than another
+        delete_reports(connection, optuna_trial_id, after=step)
+        storage = study._storage
+        assert isinstance(storage, JudgeStorage)
+        storage.forget_reports(optuna_trial_id, after=step)
 
     def _judge(self, study: optuna.Study, optuna_trial_id: int, step: int, value: float) -> bool:
         if isinstance(study.pruner, NopPruner):
@@ -263,17 +262,17 @@ class OptunaStorage:
         assert isinstance(storage, JudgeStorage)
         return study.pruner.prune(study, storage.note_report(optuna_trial_id, step, value))
 
-    @_database_errors
+    @database_errors
     def pruned_value(self, optuna_trial_id: int) -> float | None:
         """The value of a trial that is pruned now: that of its largest step."""
         with self._reports.begin() as connection:
             return last_report(connection, optuna_trial_id)
 
-    @_database_errors
-    def fail_orphans(self, spec: StudySpec) -> None:
+    @database_errors
+    def fail_orphans(self, study: str) -> None:
         """End trials of a finished study that no slot knows: their worker died while asking."""
         try:
-            study_id = self.rdb.get_study_id_from_name(spec.name)
+            study_id = self.rdb.get_study_id_from_name(study)
         except KeyError:
             return  # it was deleted meanwhile
         self.forget(study_id)

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from alphagrad.tuner.space import CategoricalDimension, Dimension, Parameter, dimensions
+from alphagrad.tuner.space import CategoricalDimension, Dimension, Parameter, dimensions, nth
+from alphagrad.tuner.steps import STEPS
 from alphagrad.tuner.text import Text
 
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -30,7 +31,7 @@ class Population(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    perturbation_interval: Annotated[int, Field(ge=1)]
+    perturbation_interval: Annotated[int, Field(ge=1, lt=STEPS)]
     """Steps, as the task reports them, between the checkpoints at which a member is judged."""
     mutate: Annotated[list[Text], Field(min_length=1)]
     """The searched parameters that a member changes when it takes over another's (Ray's
@@ -178,8 +179,7 @@ def _drawn(dimension: Dimension, share: float) -> Any:
 def _allowed(dimension: Dimension, value: float) -> float | int:
     """Give the number nearest to a value that the dimension allows."""
     assert not isinstance(dimension, CategoricalDimension)
-    low, high, step = dimension.low, dimension.high, dimension.step
+    low, step = dimension.low, dimension.step
     if step is None:
-        return min(max(value, low), high)
-    most = math.floor((high - low) / step + 1e-8)
-    return min(low + step * min(max(round((value - low) / step), 0), most), high)
+        return min(max(value, low), dimension.high)
+    return nth(dimension, max(round((value - low) / step), 0))

@@ -10,11 +10,13 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from alphagrad.tuner.steps import STEPS
 from alphagrad.tuner.text import Text
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-_Count = Annotated[int, Field(ge=0)]
-_Positive = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=0, lt=STEPS)]
+_Positive = Annotated[int, Field(ge=1, lt=STEPS)]
+_Reduction = Annotated[int, Field(ge=2, lt=STEPS)]
 _Fraction = Annotated[float, Field(gt=0, lt=1)]
 _Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -53,8 +55,9 @@ class SuccessiveHalving(BaseModel):
     model_config = _CONFIG
     type: Literal["successive_halving"]
     min_resource: _Positive = 1
-    reduction_factor: Annotated[int, Field(ge=2)] = 4
-    min_early_stopping_rate: _Count = 0
+    reduction_factor: _Reduction = 4
+    min_early_stopping_rate: Annotated[int, Field(ge=0, le=31)] = 0
+    """The first rung is at ``min_resource * reduction_factor**min_early_stopping_rate``."""
 
 
 class Threshold(BaseModel):
@@ -71,6 +74,8 @@ class Threshold(BaseModel):
     def _bounded(self) -> Self:
         if self.lower is None and self.upper is None:
             raise ValueError("a threshold pruner needs lower, upper or both")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"lower={self.lower} must not be above upper={self.upper}")
         return self
 
 
@@ -82,7 +87,7 @@ class Hyperband(BaseModel):
     min_resource: _Positive = 1
     max_resource: _Positive
     """The last step of a whole trial. Optuna can guess it, but each worker would guess anew."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: _Reduction = 3
     bootstrap_count: _Count = 0
 
     @model_validator(mode="after")

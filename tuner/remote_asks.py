@@ -14,6 +14,7 @@ from alphagrad.tuner.asking import Asking
 from alphagrad.tuner.attempts import Stored, stored
 from alphagrad.tuner.database import Database, db_now, is_outage
 from alphagrad.tuner.errors import ConflictError, StaleFenceError
+from alphagrad.tuner.lease_keeper import kept
 from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TrialRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.remote_turns import AskTurns
@@ -81,8 +82,9 @@ class RemoteAsks:
         with self._turns.turn() as has_turn:
             if not has_turn:
                 return self._nothing(study)
-            claimed, is_new = self._claim(study, worker=worker_name(client))
-            if claimed is None or not self._draw(claimed, is_new=is_new):
+            worker = worker_name(client)
+            claimed, is_new = self._claim(study, worker=worker)
+            if claimed is None or not self._has_params(claimed, worker, is_new=is_new):
                 return self._nothing(study)
         with self._database.read() as session:
             so_far = stored(session, claimed.trial)
@@ -118,19 +120,15 @@ class RemoteAsks:
 
         return self._database.retry(attempt)
 
-    def _draw(self, claimed: leases.Claim, *, is_new: bool) -> bool:
+    def _has_params(self, claimed: leases.Claim, worker: str, *, is_new: bool) -> bool:
         """Draw the trial's parameters if it has none; says whether it can run."""
         trial, spec = claimed.trial, StudySpec.model_validate(claimed.study.spec)
+        if trial.params is not None:
+            return True
         try:
-            with self._turns.alone(trial.id):
-                with self._database.read() as session:
-                    now = session.get_one(TrialRow, trial.id)
-                    if now.fence == trial.fence:  # another server may have drawn them meanwhile
-                        for name in ("number", "optuna_trial_id", "seed", "params"):
-                            setattr(trial, name, getattr(now, name))
-                if trial.params is None:
-                    resumed = trial.attempt > 1 or not is_new
-                    self._asking.ask(claimed, spec, resumed=resumed)
+            # A sampler may draw, or another server be waited for, longer than a lease.
+            with kept(self._database, claimed, worker=worker, lease_seconds=self._lease):
+                self._draw(claimed, spec, resumed=trial.attempt > 1 or not is_new)
         except StaleFenceError as error:
             logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
             return False
@@ -141,6 +139,17 @@ class RemoteAsks:
             results.fail_start(self._database, claimed, error, spec=spec)
             return False
         return True
+
+    def _draw(self, claimed: leases.Claim, spec: StudySpec, *, resumed: bool) -> None:
+        trial = claimed.trial
+        with self._turns.alone(trial.id):
+            with self._database.read() as session:
+                now = session.get_one(TrialRow, trial.id)
+                if now.fence == trial.fence:  # another server may have drawn them meanwhile
+                    for name in ("number", "optuna_trial_id", "seed", "params"):
+                        setattr(trial, name, getattr(now, name))
+            if trial.params is None:
+                self._asking.ask(claimed, spec, resumed=resumed)
 
     def _nothing(self, study: str) -> Asked:
         with self._database.read() as session:

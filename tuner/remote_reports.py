@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import knobs, leases, metrics, results, traces
@@ -102,8 +103,12 @@ def _judge(
 
     def note(session: Session) -> None:
         row = leases.held(session, trial.id, claimed.fence)
-        attempt = session.get_one(AttemptRow, (row.id, row.attempt))
-        attempt.prune_reason = reason
+        session.execute(
+            update(AttemptRow)
+            .where(AttemptRow.trial_id == row.id, AttemptRow.attempt == row.attempt)
+            .values(prune_reason=reason)
+            .execution_options(synchronize_session=False)
+        )
 
     database.retry(note)
 

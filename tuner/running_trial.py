@@ -98,8 +98,7 @@ class RunningTrial:
         self._database = database
         self._optuna = optuna_storage
         self.allotment = Allotment(request.cpu, request.gpus)
-        self._spec = spec
-        self._study = study
+        self._spec, self._study = spec, study
         self._optuna_trial_id = claimed.trial.optuna_trial_id or 0
         self._last_report: float | None = None
         self._prune_reason: str | None = None
@@ -251,6 +250,7 @@ class RunningTrial:
             step=report.step,
             value=report.value,
             lease=(self.id, self.fence),
+            restarts=self._last_step is None and self.fence > 1,
         )
         self._last_report, self._last_step = report.value, report.step
         self.progress.reported(report)

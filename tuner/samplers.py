@@ -17,6 +17,8 @@ from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import Parameter
 
 _CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
+_Generation = Annotated[int, Field(ge=2, le=1_000_000)]
 
 
 class TPE(BaseModel):
@@ -24,8 +26,8 @@ class TPE(BaseModel):
 
     model_config = _CONFIG
     type: Literal["tpe"] = "tpe"
-    n_startup_trials: Annotated[int, Field(ge=0)] = 10
-    n_ei_candidates: Annotated[int, Field(ge=1)] = 24
+    n_startup_trials: _Count = 10
+    n_ei_candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
 
 
 class Random(BaseModel):
@@ -47,7 +49,7 @@ class GP(BaseModel):
 
     model_config = _CONFIG
     type: Literal["gp"]
-    n_startup_trials: Annotated[int, Field(ge=0)] = 10
+    n_startup_trials: _Count = 10
     deterministic_objective: bool = False
     """Whether the same parameters always give the same value."""
 
@@ -57,8 +59,8 @@ class CMAES(BaseModel):
 
     model_config = _CONFIG
     type: Literal["cmaes"]
-    n_startup_trials: Annotated[int, Field(ge=0)] = 1
-    popsize: Annotated[int, Field(ge=2)] | None = None
+    n_startup_trials: _Count = 1
+    popsize: _Generation | None = None
     """Trials per generation; by default 4 + 3·ln(parameters)."""
     with_margin: bool = False
     """Keep integers and steps from freezing at one value."""
@@ -69,7 +71,7 @@ class NSGA2(BaseModel):
 
     model_config = _CONFIG
     type: Literal["nsga2"]
-    population_size: Annotated[int, Field(ge=2)] = 50
+    population_size: _Generation = 50
     mutation_prob: Annotated[float, Field(ge=0, le=1)] | None = None
     """By default one over the number of parameters."""
     crossover_prob: Annotated[float, Field(ge=0, le=1)] = 0.9

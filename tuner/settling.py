@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Numeric, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import lease_ends
@@ -85,7 +85,8 @@ def _is_due() -> ColumnElement[bool]:
     untold = select(TrialRow.id).where(of_study, TrialRow.told.is_(False)).exists()
     failed = select(func.count()).where(of_study, TrialRow.state == "FAIL").scalar_subquery()
     timeout = StudyRow.spec["timeout"].as_float()
-    most_failed = StudyRow.spec["max_failed_trials"].as_integer()
+    # Of any size: a number beyond the cast would be an error in the turns of all workers.
+    most_failed = cast(StudyRow.spec["max_failed_trials"].as_string(), Numeric)
     starts_no_more = or_(
         StudyRow.state.in_(("STOPPING", "CANCELLED")), StudyRow.next_slot >= StudyRow.n_trials
     )

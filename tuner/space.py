@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from alphagrad.tuner.ranges import check_range, top_of
 from alphagrad.tuner.text import Text
 
 Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Text
@@ -54,12 +55,17 @@ class FloatDimension(_Dimension):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _check_range(self.low, self.high, log=self.log, step=self.step)
+        check_range(self.low, self.high, log=self.log, step=self.step)
         return self
+
+    @property
+    def top(self) -> float:
+        """The largest value that could be drawn: ``high``, or where the steps below it end."""
+        return self.high if self.step is None else top_of(self.low, self.high, self.step)
 
     def suggest(self, trial: BaseTrial, name: str) -> float:
         """Draw a value."""
-        return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
+        return trial.suggest_float(name, self.low, self.top, log=self.log, step=self.step)
 
     def probes(self) -> list[Scalar]:
         """Values that a task must allow if it is to allow all."""
@@ -87,12 +93,17 @@ class IntDimension(_Dimension):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _check_range(self.low, self.high, log=self.log, step=None if self.step == 1 else self.step)
+        check_range(self.low, self.high, log=self.log, step=None if self.step == 1 else self.step)
         return self
+
+    @property
+    def top(self) -> int:
+        """The largest value that could be drawn: ``high``, or where the steps below it end."""
+        return self.high - (self.high - self.low) % self.step
 
     def suggest(self, trial: BaseTrial, name: str) -> int:
         """Draw a value."""
-        return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
+        return trial.suggest_int(name, self.low, self.top, log=self.log, step=self.step)
 
     def probes(self) -> list[Scalar]:
         """Values that a task must allow if it is to allow all."""
@@ -182,6 +193,12 @@ def dimensions(params: Mapping[str, Parameter]) -> dict[str, Dimension]:
     return ordered
 
 
+def nth(dimension: FloatDimension | IntDimension, place: int) -> float:
+    """The value so many steps above the lowest; beyond the last one it is the last one."""
+    assert dimension.step is not None
+    return min(dimension.low + place * dimension.step, dimension.top)
+
+
 def suggest(trial: BaseTrial, params: Mapping[str, Parameter]) -> dict[str, Any]:
     """Draw one trial's parameters; a dimension whose condition does not hold is left out.
 
@@ -265,16 +282,3 @@ def holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:
         name in values and values[name] in (wanted if isinstance(wanted, list) else [wanted])
         for name, wanted in (when or {}).items()
     )
-
-
-def _check_range(low: float, high: float, *, log: bool, step: float | None) -> None:
-    if low > high:
-        raise ValueError(f"low must not exceed high, got low={low} and high={high}")
-    if math.isinf(high - low):
-        raise ValueError(f"high - low must be a finite number, got low={low} and high={high}")
-    if log and low <= 0:
-        raise ValueError(f"a log range needs low > 0, got low={low}")
-    if log and step is not None:
-        raise ValueError(f"a log range takes no step, got step={step}")
-    if step is not None and step <= 0:
-        raise ValueError(f"step must be positive, got {step}")

@@ -88,7 +88,7 @@ class StudySpec(BaseModel):
     """Seconds before the first retry of a trial, doubled for each further one, up to an hour."""
     trial_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Seconds that one attempt of a trial may take; then it has failed."""
-    max_failed_trials: Annotated[int, Field(ge=0)] | None = None
+    max_failed_trials: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """More failed trials than this end the study, as FAILED; running ones end."""
     population: Population | None = None
     """Makes the trials the members of a population: those that do badly take over the checkpoint

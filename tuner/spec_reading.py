@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alphagrad.tuner.conditions import idle_conditions
 from alphagrad.tuner.errors import FieldError, SpecError, field_errors
 from alphagrad.tuner.population import Population
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task
@@ -33,9 +34,13 @@ def parse_spec(data: Mapping[str, Any]) -> StudySpec:
 def check_task(spec: StudySpec) -> None:
     """Check that the task exists and allows the whole space; a remote one is not known here.
 
+    Conditions that never hold are named first. Only who submits a study needs to know of them.
+
     Raises:
         SpecError: lists every field that is wrong, with its value.
     """
+    if idle := idle_conditions(spec.params):
+        raise SpecError(idle)
     if spec.engine == "remote" or spec.task is None:
         return
     try:

@@ -6,6 +6,7 @@ import logging
 import shutil
 from contextlib import suppress
 
+from optuna import Study
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
@@ -132,8 +133,9 @@ class Starter:
 
     def start(self) -> list[RunningTrial]:
         """Start what was claimed, in one process; a trial that cannot start is recorded so."""
-        asked = [claimed for claimed in self._claims if self._prepare(claimed, self._spec)]
-        return self._launch(asked, self._spec) if asked else []
+        prepared = [(claimed, self._prepare(claimed, self._spec)) for claimed in self._claims]
+        ready = [(claimed, study) for claimed, study in prepared if study is not None]
+        return self._launch(ready, self._spec) if ready else []
 
     def done(self) -> None:
         """Forget the claims: whoever renews their leases now has the running trials."""
@@ -144,27 +146,31 @@ class Starter:
         """The row ids and fences of what is claimed and not yet handed over."""
         return {(claimed.trial.id, claimed.fence) for claimed in self._claims}
 
-    def _prepare(self, claimed: leases.Claim, spec: StudySpec) -> bool:
-        """Draw a trial's parameters if it has none; says whether it can run."""
+    def _prepare(self, claimed: leases.Claim, spec: StudySpec) -> Study | None:
+        """Draw a trial's parameters if it has none; gives what judges it, if it can run."""
         trial = claimed.trial
         try:
             if trial.params is None:
                 self._asking.ask(claimed, spec, resumed=trial.attempt > 1)
+            assert trial.number is not None
+            return self._optuna.study(
+                spec, number=trial.number, optuna_study_id=claimed.study.optuna_study_id
+            )
         except StaleFenceError as error:
             logger.warning("%s: slot %d: %s", claimed.study.name, trial.slot, error)
-            return False
         except Exception as error:
             if isinstance(error, DBAPIError) and is_outage(error):
                 raise  # the lease, not renewed, will run out, and the trial is taken up again
-            # A sampler that cannot work.
+            # A sampler or a pruner that cannot work.
             results.fail_start(self._database, claimed, error, spec=spec)
-            return False
-        return True
+        return None
 
-    def _launch(self, claims: list[leases.Claim], spec: StudySpec) -> list[RunningTrial]:
+    def _launch(
+        self, ready: list[tuple[leases.Claim, Study]], spec: StudySpec
+    ) -> list[RunningTrial]:
         needed = spec.resources
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
-        requests = [self._request(claimed, spec, allotment) for claimed in claims]
+        requests = [self._request(claimed, spec, allotment) for claimed, _ in ready]
         for request in requests:
             if request.fence == 1 and request.exploit is None:
                 # Of another database's study, or of one whose id this one has got.
@@ -172,22 +178,18 @@ class Starter:
         try:
             process = self._executor.start(requests)
         except Exception as error:  # noqa: BLE001  (no process to be had ends the trials, not us)
-            for claimed in claims:
+            for claimed, _ in ready:
                 results.fail_start(self._database, claimed, error, spec=spec)
             return []
         started = []
-        for claimed, request, line in zip(claims, requests, process.lines, strict=True):
+        for (claimed, study), request, line in zip(ready, requests, process.lines, strict=True):
             started.append(
                 RunningTrial(
                     self._database,
                     self._optuna,
                     claimed=claimed,
                     spec=spec,
-                    study=self._optuna.study(
-                        spec,
-                        number=request.number,
-                        optuna_study_id=claimed.study.optuna_study_id,
-                    ),
+                    study=study,
                     request=request,
                     process=process,
                     line=line,

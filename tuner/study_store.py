@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import events, quotas
@@ -138,7 +138,17 @@ def create_study(
             raise DuplicateStudyError(spec.name) from None
         session.refresh(row)
         events.emit(session, "study.submitted", study_id=row.id, state=row.state)
-    ensure_optuna_study(database, optuna_storage, row, spec)
+    try:
+        ensure_optuna_study(database, optuna_storage, row, spec)
+    except SQLAlchemyError:
+        raise  # a worker that claims from it will do it
+    except Exception:
+        # No worker could do it either: all its trials would fail.
+        optuna_storage.delete_study(spec.name)
+        with database.write() as session:
+            session.execute(delete(StudyRow).where(StudyRow.id == row.id))
+            events.emit(session, "study.deleted", study_id=row.id, study=row.name)
+        raise
     return row
 
 

@@ -44,5 +44,5 @@ def end_studies(
         studies: look at these studies alone, given by row id.
     """
     for status in settling.settle(database, studies=studies):
-        optuna_storage.fail_orphans(status.spec)
+        optuna_storage.fail_orphans(status.row.name)
         logger.info("study %s %s: %s", status.row.name, status.row.state, dict(status.trials))

@@ -106,7 +106,7 @@ def observation(spec: StudySpec, trial: FrozenTrial, *, source: str) -> FrozenTr
     return optuna.trial.create_trial(
         state=trial.state,
         values=trial.values,
-        params=dict(trial.params),
+        params={name: stored(space[name], value) for name, value in trial.params.items()},
         distributions={name: distribution(space[name]) for name in trial.params},
         intermediate_values=dict(trial.intermediate_values),
         user_attrs={WARM_START: f"{source}/{trial.number}"},
@@ -147,7 +147,12 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     """A dimension as Optuna's distribution."""
     if isinstance(dimension, CategoricalDimension):
         return CategoricalDistribution(dimension.choices)
-    low, high = dimension.low, dimension.high
+    low, top = dimension.low, dimension.top
     if isinstance(dimension, FloatDimension):
-        return FloatDistribution(low, high, log=dimension.log, step=dimension.step)
-    return IntDistribution(int(low), int(high), log=dimension.log, step=dimension.step)
+        return FloatDistribution(low, top, log=dimension.log, step=dimension.step)
+    return IntDistribution(int(low), int(top), log=dimension.log, step=dimension.step)
+
+
+def stored(dimension: Dimension, value: Any) -> Any:
+    """A value that a trial has had, within the distribution: rounding may have taken it above."""
+    return min(value, dimension.top) if isinstance(dimension, FloatDimension) else value

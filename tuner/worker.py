@@ -95,7 +95,8 @@ class Worker:
         """Work. Trials that still run at the end are killed and given back at once.
 
         Args:
-            on_tick: called about ten times a second, e.g. to draw progress.
+            on_tick: called about ten times a second, e.g. to draw progress; not while the database
+                is away.
         """
         cpu, gpus = self._executor.capacity
         logger.info(
@@ -111,14 +112,14 @@ class Worker:
             while not self._stop.is_set():
                 try:
                     self._turn()
+                    if on_tick is not None:
+                        on_tick()
                 except DBAPIError as error:
                     if not is_outage(error):
                         raise
                     # Nothing is lost: what a trial said waits in its line until it is written.
                     logger.warning("the database is away, trying again: %s", error.orig)
                     self._stop.wait(1.0)
-                if on_tick is not None:
-                    on_tick()
         finally:
             self._stop.set()
             heart.join()

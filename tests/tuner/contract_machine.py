@@ -52,7 +52,7 @@ class Contract(Users, Workers):
         expected = [study.name for study in self.model.studies if study.settle()]
         assert [status.row.name for status in ended] == expected
         for status in ended:
-            self.optuna.fail_orphans(status.spec)
+            self.optuna.fail_orphans(status.row.name)
 
     # What must hold after every step.
 

@@ -15,6 +15,8 @@ from alphagrad.tuner.spec_reading import parse_spec
 from tests.tuner.contract_base import SOME, WORKERS, Base, Held
 from tests.tuner.contract_model import UPPER
 
+STEPS = 4
+
 
 class Workers(Base):
     """What workers do to trials, also those that have lost their lease and do not know it."""
@@ -53,7 +55,7 @@ class Workers(Base):
     @precondition(lambda self: any(held.slot.number is not None for held in self.held))
     @rule(
         which=SOME,
-        step=st.integers(0, 3),
+        step=st.integers(0, STEPS - 1),
         value=st.sampled_from([0.25, 0.5, 2.0, math.nan, math.inf]),
     )
     def report(self, which: int, step: int, value: float) -> None:
@@ -64,9 +66,17 @@ class Workers(Base):
         with self.stale(unless=held.holds):
             leases.check(self.database, trial_id=held.claim.trial.id, fence=held.claim.fence)
             spec = parse_spec(held.claim.study.spec)
+            restarts = held.last_report is None and held.claim.fence > 1
             prune = self.optuna.report(
-                self.optuna.study(spec, number=number), trial_id, step=step, value=value
+                self.optuna.study(spec, number=number),
+                trial_id,
+                step=step,
+                value=value,
+                restarts=restarts,
             )
+            if restarts:
+                for later in range(step + 1, STEPS):
+                    held.slot.reports.pop(later, None)
             held.slot.reports[step] = held.last_report = value
             latest = held.slot.reports[max(held.slot.reports)]
             assert prune == (math.isnan(latest) or latest > UPPER)

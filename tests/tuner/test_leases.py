@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -337,6 +338,22 @@ def test_closing_a_study_ends_the_trials_that_wait(
     end(database, "s")
     [trial] = trials(database)
     assert (trial.state, trial.error) == ("FAIL", f"the study was {word}")
+
+
+def test_a_study_that_is_deleted_at_this_moment_is_passed_over(
+    database: Database, submit: Submit
+) -> None:
+    submit(name="gone", priority=1)
+    submit(name="next")
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            session.execute(text("DELETE FROM alphagrad_studies WHERE name = 'gone'"))
+            claiming = pool.submit(claim, database)
+            time.sleep(0.5)  # it has found both, and waits for the row
+            assert not claiming.done()
+        claimed = claiming.result()
+    assert claimed is not None
+    assert claimed.study.name == "next"
 
 
 @on_postgresql  # SQLite has one writer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from alphagrad.tuner import StudySpec, lease_ends, leases, results
 from alphagrad.tuner.attempts import list_attempts
@@ -26,7 +26,7 @@ from alphagrad.tuner.study_changes import (
     update_study,
 )
 from alphagrad.tuner.study_store import create_study, get_study
-from alphagrad.tuner.telling import tell_optuna
+from alphagrad.tuner.telling import end_studies, tell_optuna
 from tests.tuner.by_hand import play
 
 Submit = Callable[..., StudyRow]
@@ -332,6 +332,22 @@ def test_too_many_failures_end_a_study(database: Database, submit: Submit) -> No
     finish(database, last)
     assert [status.row.state for status in settle(database)] == ["FAILED"]
     assert get_study(database, "s").trials == {"COMPLETE": 2, "FAIL": 2}
+
+
+@pytest.mark.parametrize("most", [2**31, 2**63, 10**400], ids=["2**31", "2**63", "10**400"])
+def test_a_stored_limit_beyond_what_is_allowed_now_keeps_no_study_from_its_end(
+    database: Database, optuna_storage: OptunaStorage, submit: Submit, most: int
+) -> None:
+    submit(n_trials=2)
+    with database.write() as session:
+        row = session.scalars(select(StudyRow)).one()
+        row.spec = row.spec | {"max_failed_trials": most}
+    finish(database, must_claim(database), "FAIL")
+    end_studies(database, optuna_storage)
+    assert state(database) == "RUNNING"
+    finish(database, must_claim(database))
+    end_studies(database, optuna_storage)
+    assert state(database) == "COMPLETED"
 
 
 def test_an_end_that_optuna_was_never_told_of_is_told(

@@ -229,6 +229,6 @@ def test_orphans_are_failed(
     done = asker.ask(0)
     asker.tell(done, "COMPLETE", 1.0)
     asker.ask(1)
-    optuna_storage.fail_orphans(asker.spec)
+    optuna_storage.fail_orphans("s")
     states = [trial.state for trial in optuna_trials(database, "s")]
     assert states == [TrialState.COMPLETE, TrialState.FAIL]

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from alphagrad.tuner import StudySpec
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.pruners import Saturation
+from alphagrad.tuner.saturation_pruner import SaturationPruner
 from alphagrad.tuner.study_changes import update_study
 from alphagrad.tuner.study_store import get_study
 from tests.tuner.asker import Asker
@@ -98,6 +101,46 @@ def test_wilcoxon_compares_with_the_best_trial_step_by_step(
     assert not any(asker.report(alike, value, step) for step, value in enumerate(values))
 
 
+def test_an_attempt_that_starts_anew_is_judged_by_its_own_reports(
+    database: Database, optuna_storage: OptunaStorage, spec: Spec
+) -> None:
+    asker = Asker(optuna_storage, spec(pruner={"type": "threshold", "upper": 2.5}))
+    asked = asker.ask(0)
+    stops = [asker.report(asked, float(step), step) for step in (1, 2, 3)]
+    assert stops == [False, False, True]
+    study = optuna_storage.study(asker.spec, number=0)  # of the next attempt
+
+    def report(step: int, value: float, *, restarts: bool = False) -> tuple[bool, int]:
+        seen: list[str] = []
+
+        def note(_: Any, __: Any, statement: str, *rest: Any) -> None:
+            seen.append(statement)
+
+        event.listen(database.engine, "before_cursor_execute", note)
+        stop = optuna_storage.report(
+            study, asked.optuna_trial_id, step=step, value=value, restarts=restarts
+        )
+        event.remove(database.engine, "before_cursor_execute", note)
+        return stop, sum(not statement.startswith("BEGIN") for statement in seen)
+
+    assert report(2, 1.0, restarts=True) == (False, 2)
+    assert report(3, 1.0) == (False, 1)
+    assert report(4, 3.0) == (True, 1)
+    stored = optuna_storage.rdb.get_trial(asked.optuna_trial_id).intermediate_values
+    assert stored == {1: 1.0, 2: 1.0, 3: 1.0, 4: 3.0}
+
+
+def test_steps_in_any_order_are_kept(storage: OptunaStorage, spec: Spec) -> None:
+    asker = Asker(storage, spec(pruner={"type": "wilcoxon"}))
+    asked = asker.ask(0)
+    for step in (5, 1):
+        asker.report(asked, 1.0, step)
+    study = storage.study(asker.spec, number=0)
+    storage.report(study, asked.optuna_trial_id, step=3, value=1.0, restarts=True)
+    stored = storage.rdb.get_trial(asked.optuna_trial_id).intermediate_values
+    assert list(stored) == [1, 3, 5]
+
+
 @pytest.mark.parametrize(
     ("pruner", "field"),
     [
@@ -107,6 +150,25 @@ def test_wilcoxon_compares_with_the_best_trial_step_by_step(
         ({"type": "wilcoxon", "p_threshold": 2.0}, "pruner.p_threshold"),
         ({"type": "threshold", "upper": math.inf}, "pruner.upper"),
         ({"type": "threshold", "lower": math.nan}, "pruner.lower"),
+        ({"type": "threshold", "lower": 2.0, "upper": 1.0}, "pruner"),
+        (
+            {
+                "type": "saturation",
+                "value_pruner": {
+                    "type": "patient",
+                    "patience": 1,
+                    "wrapped_pruner": {"type": "threshold", "lower": 2.0, "upper": 1.0},
+                },
+            },
+            "pruner.value_pruner.wrapped_pruner",
+        ),
+        ({"type": "saturation", "window": 2**31}, "pruner.window"),
+        ({"type": "median", "n_warmup_steps": 2**31}, "pruner.n_warmup_steps"),
+        (
+            {"type": "successive_halving", "min_early_stopping_rate": 32},
+            "pruner.min_early_stopping_rate",
+        ),
+        ({"type": "successive_halving", "reduction_factor": 2**31}, "pruner.reduction_factor"),
         ({"type": "patient"}, "pruner.patience"),
         (
             {"type": "patient", "patience": 1, "wrapped_pruner": {"type": "magic"}},
@@ -129,6 +191,32 @@ def test_a_bad_option_is_named(spec: Spec, pruner: dict[str, Any], field: str) -
     with pytest.raises(SpecError) as caught:
         spec(pruner=pruner)
     assert [error.field for error in caught.value.errors] == [field]
+
+
+def test_a_threshold_upside_down_is_named_with_its_values(spec: Spec) -> None:
+    with pytest.raises(SpecError, match=r"lower=2\.0 must not be above upper=1\.0"):
+        spec(pruner={"type": "threshold", "lower": 2.0, "upper": 1.0})
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        {"type": "threshold", "lower": 1.0, "upper": 1.0},
+        {"type": "median", "n_startup_trials": 2**31 - 1, "interval_steps": 2**31 - 1},
+        {"type": "successive_halving", "min_early_stopping_rate": 31},
+        {"type": "hyperband", "min_resource": 1, "max_resource": 2**31 - 1, "reduction_factor": 2},
+        {"type": "patient", "patience": 2**31 - 1},
+        {"type": "saturation", "window": 2**31 - 1, "n_warmup_steps": 2**31 - 1},
+    ],
+    ids=lambda pruner: str(pruner["type"]),
+)
+def test_whatever_is_allowed_judges(
+    storage: OptunaStorage, spec: Spec, pruner: dict[str, Any]
+) -> None:
+    asker = Asker(storage, spec(pruner=pruner))
+    if isinstance(asker.spec.pruner, Saturation):
+        assert SaturationPruner(asker.spec.pruner).reason() is None
+    assert not asker.report(asker.ask(0), 1.0)
 
 
 @pytest.mark.parametrize(

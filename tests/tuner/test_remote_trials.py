@@ -10,11 +10,11 @@ from typing import Any
 
 import optuna
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from alphagrad.tuner import lease_ends, leases
 from alphagrad.tuner.attempts import list_attempts
-from alphagrad.tuner.database import Database
+from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.embedded import run_study
 from alphagrad.tuner.errors import SpecError, StaleFenceError
 from alphagrad.tuner.housekeeping import Housekeeper
@@ -25,6 +25,7 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.remote_asks import Asked
 from alphagrad.tuner.remote_reports import Said
 from alphagrad.tuner.remote_trials import RemoteTrials
+from alphagrad.tuner.remote_turns import AskTurns
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_changes import cancel_study
 from alphagrad.tuner.study_store import create_study, get_study, get_trial
@@ -66,6 +67,16 @@ def expire(database: Database, client: str = "%") -> None:
             text("UPDATE alphagrad_trials SET lease_expires_at = 1 WHERE worker LIKE :worker"),
             {"worker": f"client:{client}"},
         )
+
+
+def until_claimed(database: Database, trial_id: int) -> None:
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at:
+        with database.read() as session:
+            if session.get(TrialRow, trial_id) is not None:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody claims it")
 
 
 def taken(asked: Asked) -> TrialRow:
@@ -113,6 +124,79 @@ def test_a_client_goes_on_where_its_server_died_in_the_ask(
     assert (again.id, again.fence, again.number) == (first.id, 1, first.number)
     assert again.params == first.params
     assert len(optuna_trials(database, "s")) == 1
+
+
+def test_the_reports_of_an_attempt_replace_those_of_the_one_before_from_its_first_step_on(
+    database: Database,
+    servers: list[RemoteTrials],
+    remote: Submit,
+    optuna_trials: OptunaTrials,
+) -> None:
+    remote(n_trials=1, pruner={"type": "threshold", "upper": 9.0})
+
+    def report(server: RemoteTrials, fence: int, **values: float) -> bool:
+        reports = [Report(int(step[1:]), value) for step, value in values.items()]
+        standing = server.report("s", 0, fence=fence, said=Said(reports=reports))
+        return standing.prune_reason is not None
+
+    def stored() -> dict[int, float]:
+        [trial] = optuna_trials(database, "s")
+        return trial.intermediate_values
+
+    first = taken(servers[0].ask("s", client="a"))
+    assert report(servers[0], first.fence, _1=1.0, _2=2.0, _3=3.0, _4=10.0)
+    expire(database)
+    assert lease_ends.reap(database, remote=True) == 1
+    second = taken(servers[0].ask("s", client="b"))
+    assert stored() == {1: 1.0, 2: 2.0, 3: 3.0, 4: 10.0}
+    with pytest.raises(StaleFenceError):
+        report(servers[1], first.fence, _1=1.5)
+    assert stored() == {1: 1.0, 2: 2.0, 3: 3.0, 4: 10.0}
+    for server in servers:  # the answer to the first one was lost
+        assert not report(server, second.fence, _2=2.5)
+        assert stored() == {1: 1.0, 2: 2.5}
+    assert not report(servers[0], second.fence, _3=3.5, _6=6.5)
+    assert not report(servers[1], second.fence, _5=5.5)
+    assert stored() == {1: 1.0, 2: 2.5, 3: 3.5, 5: 5.5, 6: 6.5}
+
+
+def test_a_slow_ask_hands_out_a_whole_lease(
+    database: Database,
+    optuna_storage: OptunaStorage,
+    servers: list[RemoteTrials],
+    remote: Submit,
+) -> None:
+    remote(n_trials=2, parallelism=2)
+    first = taken(servers[0].ask("s", client="a"))
+    lease = 1.5
+    server = RemoteTrials(database, optuna_storage, lease_seconds=lease)
+    with ThreadPoolExecutor(1) as pool:
+        with AskTurns(database).alone(first.id + 1):  # as by another server that draws
+            asked = pool.submit(server.ask, "s", client="b")
+            give_up_at = time.monotonic() + 2 * lease
+            while time.monotonic() < give_up_at:
+                assert lease_ends.reap(database, remote=True) == 0
+                time.sleep(0.1)
+            assert not asked.done()
+        trial = taken(asked.result())
+    assert trial.fence == 1
+    with database.read() as session:
+        left = select(TrialRow.lease_expires_at - db_now()).where(TrialRow.id == trial.id)
+        assert (session.scalar(left) or 0.0) > 0.8 * lease
+
+
+def test_a_lease_that_is_lost_in_an_ask_is_not_handed_out(
+    database: Database, servers: list[RemoteTrials], remote: Submit
+) -> None:
+    remote(n_trials=2, parallelism=2)
+    first = taken(servers[0].ask("s", client="a"))
+    with ThreadPoolExecutor(1) as pool:
+        with AskTurns(database).alone(first.id + 1):
+            asked = pool.submit(servers[1].ask, "s", client="b")
+            until_claimed(database, first.id + 1)
+            expire(database, "b")
+            assert lease_ends.reap(database, remote=True) == 1
+        assert asked.result().claim is None
 
 
 def test_workers_leave_leases_of_clients_alone(
@@ -169,6 +253,24 @@ def test_the_housekeeper_ends_what_was_cancelled(
     trial = get_trial(database, "s", 0)
     assert (trial.state, trial.error) == ("FAIL", "the study was cancelled")
     assert [trial.state.name for trial in optuna_trials(database, "s")] == ["FAIL"]
+
+
+def test_a_study_that_cannot_be_read_keeps_no_other_from_its_end(
+    database: Database, servers: list[RemoteTrials], remote: Submit, keeper: Housekeeper
+) -> None:
+    for name in ("older", "s"):
+        remote(name=name)
+        servers[0].ask(name, client="a")
+        cancel_study(database, name)
+    with database.write() as session:  # it was stored when this was allowed
+        row = session.scalars(select(StudyRow).where(StudyRow.name == "older")).one()
+        row.spec = row.spec | {"max_failed_trials": 2**31}
+
+    def ended() -> bool:
+        rows = [get_study(database, name).row for name in ("older", "s")]
+        return all(row.finished_at is not None for row in rows)
+
+    turn_until(keeper, ended)
 
 
 def test_an_attempt_that_takes_too_long_has_failed(

@@ -201,6 +201,21 @@ def test_rounding_takes_no_value_of_a_grid_above_its_bound() -> None:
     assert dimension.allows(last)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "field"),
+    [
+        ({"type": "tpe", "n_ei_candidates": 10_001}, "sampler.n_ei_candidates"),
+        ({"type": "gp", "n_startup_trials": 2**31}, "sampler.n_startup_trials"),
+        ({"type": "cmaes", "popsize": 1_000_001}, "sampler.popsize"),
+        ({"type": "nsga2", "population_size": 1_000_001}, "sampler.population_size"),
+    ],
+)
+def test_a_number_without_sense_is_named(spec: Spec, sampler: dict[str, Any], field: str) -> None:
+    with pytest.raises(SpecError, match="less than") as caught:
+        spec(sampler=sampler)
+    assert [error.field for error in caught.value.errors] == [field]
+
+
 WHEN = [f"x{i}" for i in range(7)]
 
 

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
+import pytest
 from sqlalchemy import text
 
-from alphagrad.tuner import events
+from alphagrad.tuner import StudySpec, events
+from alphagrad.tuner.asked_trial import SamplingError
 from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
+from alphagrad.tuner.pruners import Threshold
 from alphagrad.tuner.remote_trials import RemoteTrials
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study, get_study
+from tests.tuner.asker import Asker
 from tests.tuner.working import Working
 
 OptunaTrials = Callable[[Database, str], list[optuna.trial.FrozenTrial]]
@@ -69,6 +73,16 @@ def test_a_trial_that_cannot_be_drawn_is_listed_with_the_reason(
     assert told[-1].data["error"] == trial.error
     _, ours = optuna_trials(database, "s")
     assert (ours.number, ours.state) == (1, optuna.trial.TrialState.FAIL)
+
+
+def test_a_pruner_that_cannot_be_made_is_such_an_error_too(
+    optuna_storage: OptunaStorage, spec: Callable[..., StudySpec]
+) -> None:
+    upside_down = Threshold.model_construct(type="threshold", lower=2.0, upper=1.0)
+    asker = Asker(optuna_storage, spec().model_copy(update={"pruner": upside_down}))
+    with pytest.raises(SamplingError, match="lower should be smaller than upper") as caught:
+        asker.ask(0)
+    assert caught.value.created.number == 0
 
 
 def test_a_second_attempt_draws_where_the_first_could_not(

@@ -92,6 +92,7 @@ WIDE = {"type": "float", "low": -1e308, "high": 1e308}
         ({"seed": -1}, "seed", -1),
         ({"seed": 2**32}, "seed", 2**32),
         ({"retries": -1}, "retries", -1),
+        ({"max_failed_trials": 2**31}, "max_failed_trials", 2**31),
         ({"engine": "slurm"}, "engine", "slurm"),
         ({"task": "nonsense"}, "task", "nonsense"),
         ({"sampler": {"type": "magic"}}, "sampler.type", "magic"),
@@ -172,6 +173,51 @@ def test_a_combination_that_the_task_refuses_is_found_before_it_runs() -> None:
         parse_spec(BODY | {"params": alpha() | {"optimizer": choices}})
     params = alpha(when={"optimizer": "alphagrad"}) | {"optimizer": choices}
     assert set(parse_spec(BODY | {"params": params}).params) == {"alpha", "optimizer"}
+
+
+OPTIMIZER = {"type": "categorical", "choices": ["alphagrad", "adam"]}
+
+
+@pytest.mark.parametrize("engine", ["optuna", "remote"])
+@pytest.mark.parametrize(
+    ("when", "parent", "message"),
+    [
+        ({"optimizer": []}, OPTIMIZER, r"names no value.*\['alphagrad', 'adam'\]"),
+        ({"optimizer": "sgd"}, OPTIMIZER, r"'sgd' is never.*\['alphagrad', 'adam'\]"),
+        ({"optimizer": ["adam", "sgd"]}, OPTIMIZER, r"'sgd' is never.*\['alphagrad', 'adam'\]"),
+        ({"optimizer": "alphagrad"}, "adam", "'alphagrad' is never.*'adam'"),
+        ({"optimizer": ["alphagrad"]}, "adam", "'alphagrad' is never.*'adam'"),
+        ({"hidden": 4}, {"type": "int", "low": 1, "high": 9, "step": 2}, "4 is never.*'step': 2"),
+        ({"hidden": 11}, {"type": "int", "low": 1, "high": 9}, "11 is never.*'high': 9"),
+        ({"hidden": "1"}, {"type": "int", "low": 1, "high": 9}, "'1' is never"),
+        ({"gamma": 1.5}, {"type": "float", "low": 0.9, "high": 0.99}, "1.5 is never.*'high': 0.99"),
+    ],
+)
+def test_a_condition_that_never_holds_is_named(
+    when: dict[str, Any], parent: Any, message: str, engine: str
+) -> None:
+    [name] = when
+    params = alpha(when=when) | {name: parent}
+    with pytest.raises(SpecError, match=message) as caught:
+        parse_spec(BODY | {"engine": engine, "params": params})
+    assert [error.field for error in caught.value.errors] == ["params.alpha.when"]
+
+
+@pytest.mark.parametrize(
+    ("when", "parent"),
+    [
+        ({"optimizer": ["alphagrad", "adam"]}, "adam"),
+        ({"optimizer": ["alphagrad"]}, OPTIMIZER),
+        ({"hidden": 3.0}, {"type": "int", "low": 1, "high": 9, "step": 2}),
+        ({"hidden": 3.0}, 3),
+        ({"hidden": 2}, {"type": "float", "low": 1.0, "high": 9.0, "step": 0.5}),
+        ({"hidden": 1}, {"type": "categorical", "choices": [True, False]}),
+    ],
+)
+def test_a_condition_that_may_hold_is_allowed(when: dict[str, Any], parent: Any) -> None:
+    [name] = when
+    params = alpha(when=when) | {name: parent}
+    assert parse_spec(BODY | {"engine": "remote", "params": params}).params.keys() == params.keys()
 
 
 def test_a_circle_of_conditions_is_named() -> None:

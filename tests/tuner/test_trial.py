@@ -5,6 +5,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -319,8 +320,38 @@ def test_an_attempt_reads_its_own_and_earlier_checkpoints(tmp_path: Path) -> Non
     # One that was taken for dead saves once more: its successors are not disturbed.
     first.save({"by": 1, "late": True})
     assert tenth.load() == {"by": 10}
-    assert second.load() == {"by": 2}
     assert first.load() == {"by": 1, "late": True}
+
+
+def test_a_checkpoint_takes_the_place_of_those_of_earlier_attempts(tmp_path: Path) -> None:
+    for name in ("000001-5.point", "000001.exploit", "000002.tmp", "note.txt"):
+        (tmp_path / name).touch()
+    for fence in (1, 2, 3):
+        CheckpointStore(tmp_path, fence=fence).save({"by": fence})
+    CheckpointStore(tmp_path, fence=2).save({"by": 2})  # it was taken for dead
+    names = sorted(path.name for path in tmp_path.iterdir())
+    kept = ["000001-5.point", "000001.exploit", "000002.pt", "000003.pt", "note.txt"]
+    assert names == kept
+    CheckpointStore(tmp_path, fence=3).save({"by": 3})
+    kept.remove("000002.pt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def test_an_attempt_always_finds_a_checkpoint_while_others_take_its_place(tmp_path: Path) -> None:
+    def save() -> None:
+        for fence in range(2, 200):
+            CheckpointStore(tmp_path, fence=fence).save({"by": fence})
+
+    CheckpointStore(tmp_path, fence=1).save({"by": 1})
+    store, seen = CheckpointStore(tmp_path, fence=1000), [1]
+    with ThreadPoolExecutor(1) as pool:
+        saving = pool.submit(save)
+        while not saving.done():
+            state = store.load()
+            assert state is not None
+            seen.append(state["by"])
+        saving.result()
+    assert seen == sorted(seen)
 
 
 class Trap:

@@ -142,7 +142,7 @@ def test_each_end_is_recorded_as_what_it_is(
         "prune": [["PRUNED", 0.5, None, 1]],
         "prune-nan": [["PRUNED", None, None, 1]],
         "prune-inf": [["PRUNED", math.inf, None, 1]],
-        "prune-late": [["PRUNED", 0.375, None, 2]],
+        "prune-late": [["PRUNED", 0.125, None, 2]],
         "prints": [["COMPLETE", 1.0, None, 1]],
     }
     database = Database(settings.url)
@@ -153,6 +153,8 @@ def test_each_end_is_recorded_as_what_it_is(
         assert ours.told
     [pruned] = optuna_trials(database, "prune")
     assert pruned.intermediate_values == {1: 0.25, 2: 0.5}
+    [pruned] = optuna_trials(database, "prune-late")
+    assert pruned.intermediate_values == {1: 0.125}
     database.dispose()
     log = settings.log_path("raise", 0).read_text()
     assert log.count("RuntimeError: out of luck") >= 3

@@ -10,11 +10,12 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import FrozenTrial
+from sqlalchemy import text
 
-from alphagrad.tuner import StudySpec, leases, results
+from alphagrad.tuner import StudySpec, events, leases, results
 from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.errors import SpecError
+from alphagrad.tuner.errors import SpecError, StudyNotFoundError
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study, ensure_optuna_study, get_study
@@ -146,6 +147,21 @@ def test_what_is_outside_of_the_space_is_left_out_and_said(
     kept = [trial.params["alpha"] for trial in optuna_trials(database, "s")]
     assert sorted(kept) == sorted(t.params["alpha"] for t in theirs if t.params["alpha"] <= limit)
     assert "s starts without 2 trials of source: they are outside of its space" in caplog.text
+
+
+def test_a_study_that_cannot_take_over_the_trials_is_not_there(
+    database: Database, submit: Submit, source: str, optuna_storage: OptunaStorage
+) -> None:
+    with database.write() as session:  # somebody gave a trial an end that Optuna does not allow
+        session.execute(text("UPDATE trials SET state = 'COMPLETE' WHERE state = 'FAIL'"))
+    with pytest.raises(ValueError, match="value"):
+        submit(n_trials=2, warm_start=[source])
+    with pytest.raises(StudyNotFoundError):
+        get_study(database, "s")
+    assert not optuna_storage.has_study("s")
+    told = [(event.kind, event.study) for event in events.read(database, after=0)]
+    assert told[-2:] == [("study.submitted", "s"), ("study.deleted", "s")]
+    submit(n_trials=2)  # its name is free
 
 
 ALPHA = {"type": "float", "low": 1.0, "high": 100.0, "log": True}

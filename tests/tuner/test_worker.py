@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from optuna.trial import FrozenTrial
 from sqlalchemy import select, text
 
 from alphagrad.tuner import StudySpec, histograms, lease_ends, leases, results, run_study
+from alphagrad.tuner.attempts import list_attempts
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import ConflictError, DuplicateStudyError, StaleFenceError
@@ -329,6 +332,27 @@ def test_a_study_that_cannot_be_read_is_left_to_others(
         assert get_study(database, "newer").trials["WAITING"] == 1
     finally:
         running.kill()
+
+
+def test_a_trial_that_cannot_be_judged_is_not_run(
+    database: Database, settings: TunerSettings, optuna_storage: OptunaStorage, spec: Spec,
+    until: Until,
+) -> None:  # fmt: skip
+    create_study(database, optuna_storage, spec(n_trials=1, retries=1, params=SMALL))
+    first = start_one(database, settings, optuna_storage)
+    first.kill()
+    lease_ends.give_back(database, trial_id=first.id, fence=first.fence)
+    optuna.delete_study(study_name="s", storage=optuna_storage.rdb)  # somebody with Optuna did
+    executor, storage = LocalExecutor(1), OptunaStorage(database)
+    before = descendants(os.getpid())
+    starter = Starter(database, settings, storage, worker="two", executor=executor, study=None)
+    assert starter.claim()
+    assert starter.start() == []
+    storage.dispose()
+    until(lambda: descendants(os.getpid()) <= before)
+    trial = get_trial(database, "s", 0)
+    assert trial.state == "WAITING"
+    assert "KeyError" in (list_attempts(database, trial.id)[-1].error or "")
 
 
 def test_what_comes_after_another_worker_finished_the_trial_is_refused(

@@ -80,6 +80,27 @@ OF_SCHEDULER = (
         )
         for task, where, adam in _BESIDE_ADAM
     ),
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "It is their step that is too long: with a third of η they end higher",
+        ("soft-lower", "soft"),
+        higher(value, "value"),
+    ),
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "With a third of η they reach 0.95 of the search at least",
+        ("soft-lower", "tuned"),
+        share(value, 0.95, at_least=True),
+    ),
+    Claim(
+        "ppo",
+        "HalfCheetah",
+        "With a third of η they end higher than Adam",
+        ("soft-lower", "adam"),
+        higher(value, "value"),
+    ),
     *(
         Claim(
             task, where, "The search ends higher than Adam", ("tuned", adam), higher(value, "value")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from alphagrad.paper.claims import Claim
 from alphagrad.paper.measures import (
+    KL,
     early,
     fall,
     fall_share,
@@ -115,7 +116,7 @@ OF_PAPER = (
         _PPO,
         "Its policy moves further: the mean KL divergence of all updates is larger",
         (*_OF_PPO, "adam"),
-        higher(late_metric("losses/approx_kl", 1.0), "KL"),
+        higher(late_metric(KL, 1.0), "KL"),
     ),
     Claim(
         "ppo",

@@ -11,6 +11,9 @@ from alphagrad.paper.statistics import drawdown
 
 Measure = Callable[[ArmResult], Array]
 
+KL = "losses/approx_kl"
+"""The metric of how far an update of PPO moves its policy."""
+
 ESCAPED = 2_800.0
 """HalfCheetah's return from which a run counts as one of the few that find the faster gait."""
 

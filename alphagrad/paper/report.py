@@ -26,7 +26,7 @@ from alphagrad.paper.claims_of_ours import OF_PROTOTYPE, OF_SCHEDULER
 from alphagrad.paper.claims_of_paper import OF_PAPER
 from alphagrad.paper.cost import cost_section
 from alphagrad.paper.markdown import picture, table
-from alphagrad.paper.measures import fall, late_metric, over_training
+from alphagrad.paper.measures import KL, fall, late_metric, over_training
 from alphagrad.paper.plan import Plan
 from alphagrad.paper.results import Results
 from alphagrad.paper.statistics import (
@@ -43,7 +43,7 @@ INTRODUCTION = Path(__file__).parent / "introduction.md"
 CURVES_OF_QUESTION = ("saturation", "soft", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling")
 STEEPNESS = ("saturation", "soft", "tuned")
-DEFAULTS, KL = ("soft", "soft-lower"), "losses/approx_kl"
+DEFAULTS = ("soft", "soft-lower")
 CHOSEN = """\
 How each arm's η was chosen, and of the search α too, on seeds that are not reported; of equals the
 one that stands first, and none with a failed run."""

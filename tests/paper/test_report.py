@@ -109,7 +109,7 @@ def test_complete_results_give_a_complete_report_twice(complete: Results, tmp_pa
         assert all(f"| {arm.label} |" in page for arm in plan.arms.values())
     assert second.read_text(encoding="utf-8") == page
     assert figures(first) == figures(second)
-    assert len(figures(first)) == 14
+    assert len(figures(first)) == 16
 
 
 def judged(results: Results, wanted: str) -> Judged:

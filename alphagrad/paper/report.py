@@ -40,7 +40,7 @@ from alphagrad.paper.theory_section import theory_section
 from alphagrad.paper.verdicts import shown
 
 INTRODUCTION = Path(__file__).parent / "introduction.md"
-CURVES_OF_QUESTION = ("saturation", "soft", "k03", "k1", "tuned")
+CURVES_OF_QUESTION = ("saturation", "soft", "soft-lower", "k03", "k1", "tuned")
 MAPS = ("alpha98", "alpha93", "alpha250", "k03", "k1", "saturation", "rising", "falling")
 STEEPNESS = ("saturation", "soft", "tuned")
 DEFAULTS = ("soft", "soft-lower")

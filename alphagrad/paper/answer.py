@@ -38,8 +38,8 @@ value follows that, whatever made the step ([figure](#ppo-on-halfcheetah-v5)): f
 falls, and below that a run stays near 1,800 or escapes. Adam moved it by {adam} an update, in the
 median, the defaults by {soft}, and the paper's α = 98 by {alpha98}. The defaults' η had been chosen
 by the mean of five runs, one of which escaped. With a third of it, thought of after these results
-and run on the same seeds, the divergence is {soft-lower}, and the value is Adam's. So α needed no
-search, but η did, and an η that is too high looks like a wrong α."""
+and run on the same seeds, the divergence is {soft-lower}, and twenty seeds do not tell the value
+from Adam's. So α needed no search, but η did, and an η that is too high looks like a wrong α."""
 
 
 def answer_section(plans: Mapping[str, Plan], tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:

@@ -59,7 +59,7 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
         if settings.webhooks:
             sender.start()
         yield
-        app.state.events.close()
+        await app.state.events.stop()
         await sender.stop()
         await run_in_threadpool(housekeeper.stop)
         await run_in_threadpool(recorder.close)

@@ -7,11 +7,12 @@ import logging
 import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
 
 from alphagrad.api.event_messages import EventMessage
 from alphagrad.tuner import events
@@ -47,7 +48,7 @@ class EventHub:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._threads = CapacityLimiter(READERS)
+        self._threads = ThreadPoolExecutor(READERS, "alphagrad-events")
         self._recent: list[EventMessage] = []
         self._start = self._end = -1
         """All events behind ``_start``, up to ``_end``, are in ``_recent``."""
@@ -67,6 +68,11 @@ class EventHub:
         self._wake()
         if self._poller is not None:
             self._poller.cancel()
+
+    async def stop(self) -> None:
+        """Let all streams end, and wait for what reads the database: it is closed next."""
+        self.close()
+        await run_in_threadpool(self._threads.shutdown)
 
     async def position(self, after: int | None) -> int:
         """Where a stream starts: behind an event, or behind all there are.
@@ -162,7 +168,7 @@ class EventHub:
         news.set()
 
     async def _in_thread(self, read: Callable[[], Result]) -> Result:
-        return await to_thread.run_sync(read, limiter=self._threads, abandon_on_cancel=True)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
 
 async def _wait(news: asyncio.Event, seconds: float) -> None:

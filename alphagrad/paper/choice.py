@@ -32,8 +32,7 @@ def best(job: Job, results: Results) -> Result:
     One with fewer failed runs is better, whatever the means.
     """
     judged = means(job, results)
-    found = [results[name] for name in judged]
-    return max(found, key=lambda result: (-result.failed, judged[result.name]))
+    return results[max(judged, key=lambda name: (-results[name].failed, judged[name]))]
 
 
 def means(job: Job, results: Results) -> dict[str, float]:

@@ -17,12 +17,14 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from alphagrad.api.event_hub import EventHub
 from alphagrad.tuner import events
 from alphagrad.tuner.database import Database
-from alphagrad.tuner.models import StudyRow
+from alphagrad.tuner.models import EventRow, StudyRow
 from tests.api import sse
 from tests.api.test_events import body
 from tests.conftest import need
+from tests.marks import on_postgresql
 from tests.postgres import PostgresServer, find_program
 
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
@@ -213,3 +215,27 @@ def test_streams_outlive_an_outage_of_the_database(
             process.terminate()
             process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+@on_postgresql
+def test_a_hub_that_stops_waits_for_what_it_reads(database: Database) -> None:
+    """Else its connection would be open still when the database is closed."""
+    with database.write() as session:
+        session.add(EventRow(kind="study.deleted", study="s", data={}, at=0.0))
+    lock = text("SELECT pg_advisory_xact_lock(:key)")
+
+    async def stop_while_it_reads() -> None:
+        hub = EventHub(database)
+        with database.engine.connect() as writer:
+            writer.execute(lock, events._LOCK)
+            reading = asyncio.create_task(hub.position(None))
+            while database.engine.pool.checkedout() < 2:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.01)
+            reading.cancel()  # as its client goes
+            stopping = asyncio.create_task(hub.stop())
+            await asyncio.sleep(0.3)
+            assert not stopping.done()
+        await stopping  # the writer has gone, and its lock with it
+        assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+    asyncio.run(stop_while_it_reads())

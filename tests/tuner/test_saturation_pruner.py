@@ -200,9 +200,9 @@ def main():
 def test_a_resumed_trial_is_judged_by_what_it_did_before(run_script: Callable[..., Any]) -> None:
     ended = run_script(RESUMED)
     [[state, value, error, attempt]] = ended["a"]
-    # Eight samples from before the checkpoint and two new ones fill the window. The value is that
-    # of the largest step, as in Optuna: the first attempt reported it.
-    assert (state, value, attempt) == ("PRUNED", 1.0, 2)
+    # Eight samples from before the checkpoint and two new ones fill the window. The value is the
+    # second attempt's: the first one's report, of a later step, went with its first.
+    assert (state, value, attempt) == ("PRUNED", 10.0, 2)
     assert error.endswith("100% of the last 10 samples: weight (saturated)")
     message = "pruner.layers='bias' matches no layer; the layers are weight"
     assert ended["b"] == [["FAIL", None, message, 1]]

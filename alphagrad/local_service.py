@@ -21,6 +21,8 @@ STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 15.0
 """A server that is only slow must not be taken for gone: a second one would start beside it."""
+REFUSED = (401, 403, 404)
+"""What a server answers that is not the folder's: it does not know the key, or the path."""
 
 
 class ServiceError(RuntimeError):
@@ -131,7 +133,10 @@ class LocalService:
     def _own(self) -> dict[str, Any]:
         """What the folder says of a server that takes its key, or nothing."""
         said = self._announced()
-        return said if self._status(said) == httpx.codes.OK else {}
+        status = self._status(said)
+        # One of ours whose database is away is ours all the same.
+        is_own = status is not None and (status == httpx.codes.OK or status >= 500)
+        return said if is_own and _is_alive(said["pid"]) else {}
 
     def _status(self, said: Mapping[str, Any]) -> int | None:
         """What an announced server answers the folder's key with; ``None`` if none answers."""
@@ -152,7 +157,7 @@ class LocalService:
         """
         said = self._announced()
         status = self._status(said)
-        if status is not None and _is_alive(said["pid"]):
+        if status in REFUSED and _is_alive(said["pid"]):
             raise ServiceError(
                 f"{said['url']} answers {status} to the key in {self.home}/demo-key: stop process "
                 f"{said['pid']}, or delete {self.home}/serve.json if that is another server"

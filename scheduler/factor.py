@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,11 +35,24 @@ class FactorAlpha(AlphaScheduler):
         ValueError: no layer matches ``layers``.
     """
 
+    _due: float = 0.0  # log α that is yet to be written; pickles of older versions lack it
+
     def __init__(self, optimizer: AlphaGrad, *, layers: str = "*") -> None:
         self._due = 0.0
         self._withheld: list[Tensor] = []
         super().__init__(optimizer, layers=layers)
         self._write()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where another was; in a state of an older version nothing is due.
+
+        Args:
+            state_dict: from :meth:`state_dict`.
+
+        Raises:
+            ValueError: it is from another class.
+        """
+        super().load_state_dict({"_due": 0.0} | state_dict)
 
     @abstractmethod
     def log_factor(self, step: int) -> float:

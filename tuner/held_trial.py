@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from alphagrad.tuner.optuna_reports import RUNG
 from alphagrad.tuner.optuna_tables import PARAMS, SYSTEM_ATTRS, USER_ATTRS
 
 FRESH_SECONDS = 0.25
@@ -119,6 +120,13 @@ class JudgeStorage(_HeldTrialStorage):
             reports = self._trial.intermediate_values
             for step in [step for step in reports if step > after]:
                 del reports[step]
+
+    def forget_rungs(self, trial_id: int) -> None:
+        """Drop the rungs, which are deleted, if the trial was read already."""
+        if self._trial is not None and trial_id == self._trial._trial_id:
+            attrs = self._trial.system_attrs
+            for key in [key for key in attrs if key.startswith(RUNG)]:
+                del attrs[key]
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Store an attribute of a pruner."""

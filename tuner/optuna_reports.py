@@ -19,8 +19,10 @@ from alphagrad.tuner.optuna_tables import (
 )
 
 REPORTING = "alphagrad:reporting"
-"""The attribute of Optuna's trial that holds the fence of the attempt that reported last, where
-nobody keeps it in memory from one report to the next, and there were attempts before it."""
+"""The attribute of Optuna's trial that holds the fence of the attempt that reported last, if there
+were attempts before it. Of engine `remote` alone: a worker knows by itself what it has reported."""
+RUNG = "completed_rung_"
+"""So begin the attributes in which Optuna's halving keeps a trial's value at each rung."""
 _COLUMNS = ("trial_id", "step", "intermediate_value", "intermediate_value_type")
 
 
@@ -77,8 +79,29 @@ def delete_reports(connection: Connection, optuna_trial_id: int, *, after: int) 
     connection.execute(delete(REPORTS).where(of_trial, REPORTS.c.step > after))
 
 
-def is_first_report(connection: Connection, optuna_trial_id: int, *, fence: int) -> bool:
-    """Whether an attempt after others reports for the first time; it is noted.
+def delete_rungs(connection: Connection, optuna_trial_id: int, *, before: int) -> bool:
+    """Delete the rungs of an attempt that starts anew, which it has yet to climb.
+
+    Args:
+        connection: in a transaction of the caller's.
+        optuna_trial_id: Optuna's id of the trial.
+        before: if there is a report of an earlier step, the attempt goes on from there, and the
+            rungs stay.
+
+    Returns:
+        Whether they are deleted.
+    """
+    earlier = REPORTS.c.trial_id == optuna_trial_id, REPORTS.c.step < before
+    if connection.execute(select(REPORTS.c.step).where(*earlier).limit(1)).first() is not None:
+        return False
+    of_trial = SYSTEM_ATTRS.c.trial_id == optuna_trial_id
+    rungs = SYSTEM_ATTRS.c.key.startswith(RUNG, autoescape=True)
+    connection.execute(delete(SYSTEM_ATTRS).where(of_trial, rungs))
+    return True
+
+
+def note_first_report(connection: Connection, optuna_trial_id: int, *, fence: int) -> bool:
+    """Note that an attempt after others reports; says whether it is for the first time.
 
     Args:
         connection: in a transaction of the caller's that has checked the fence.

@@ -9,7 +9,12 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.pruners import NopPruner, WilcoxonPruner
+from optuna.pruners import (
+    HyperbandPruner,
+    NopPruner,
+    SuccessiveHalvingPruner,
+    WilcoxonPruner,
+)
 from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, select, update
@@ -24,12 +29,13 @@ from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_errors import database_errors
 from alphagrad.tuner.optuna_reports import (
     delete_reports,
-    is_first_report,
+    delete_rungs,
     last_report,
+    note_first_report,
     write_report,
 )
 from alphagrad.tuner.optuna_tables import SYSTEM_ATTRS, TRIALS
-from alphagrad.tuner.pruners import build_pruner
+from alphagrad.tuner.pruners import build_pruner, judge_of
 from alphagrad.tuner.samplers import build_sampler
 from alphagrad.tuner.seeds import derive_seed
 from alphagrad.tuner.space import suggest
@@ -241,19 +247,23 @@ class OptunaStorage:
         with self._database.engine.begin() as connection:
             for place, (step, value) in enumerate(reports):
                 write_report(connection, optuna_trial_id, step=step, value=value, lease=lease)
-                if place == 0 and is_first_report(connection, optuna_trial_id, fence=lease[1]):
+                if place == 0 and note_first_report(connection, optuna_trial_id, fence=lease[1]):
                     self._restart(connection, study, optuna_trial_id, step)
         return [self._judge(study, optuna_trial_id, step, value) for step, value in reports][-1]
 
     def _restart(
         self, connection: Connection, study: optuna.Study, optuna_trial_id: int, step: int
     ) -> None:
-        if isinstance(study.pruner, WilcoxonPruner):
+        judge, storage = judge_of(study.pruner), study._storage
+        assert isinstance(storage, JudgeStorage)
+        if isinstance(judge, WilcoxonPruner):
             return  # its steps are instances of a problem: none is later than another
         delete_reports(connection, optuna_trial_id, after=step)
-        storage = study._storage
-        assert isinstance(storage, JudgeStorage)
         storage.forget_reports(optuna_trial_id, after=step)
+        if isinstance(judge, SuccessiveHalvingPruner | HyperbandPruner) and delete_rungs(
+            connection, optuna_trial_id, before=step
+        ):
+            storage.forget_rungs(optuna_trial_id)
 
     def _judge(self, study: optuna.Study, optuna_trial_id: int, step: int, value: float) -> bool:
         if isinstance(study.pruner, NopPruner):

@@ -215,6 +215,11 @@ def build_pruner(spec: PrunerSpec) -> BasePruner:
                 return build_pruner(NoPruner() if judge is None else judge)
 
 
+def judge_of(pruner: BasePruner) -> BasePruner:
+    """The pruner that looks at the values: the one that a patient pruner wraps, or itself."""
+    return getattr(pruner, "_wrapped_pruner", None) or pruner
+
+
 def pruned_by(spec: PrunerSpec, *, step: int) -> str:
     """Say which pruner stopped a trial by the value it reported.
 

@@ -84,7 +84,7 @@ class RemoteAsks:
                 return self._nothing(study)
             worker = worker_name(client)
             claimed, is_new = self._claim(study, worker=worker)
-            if claimed is None or not self._has_params(claimed, worker, is_new=is_new):
+            if claimed is None or not self._ensure_params(claimed, worker, is_new=is_new):
                 return self._nothing(study)
         with self._database.read() as session:
             so_far = stored(session, claimed.trial)
@@ -120,7 +120,7 @@ class RemoteAsks:
 
         return self._database.retry(attempt)
 
-    def _has_params(self, claimed: leases.Claim, worker: str, *, is_new: bool) -> bool:
+    def _ensure_params(self, claimed: leases.Claim, worker: str, *, is_new: bool) -> bool:
         """Draw the trial's parameters if it has none; says whether it can run."""
         trial, spec = claimed.trial, StudySpec.model_validate(claimed.study.spec)
         if trial.params is not None:

@@ -89,7 +89,8 @@ class Trial:
             value: the value; NaN and infinities are recorded as they are.
             step: where training stands, in [0, 2³¹), as Optuna stores it. A step reported twice
                 keeps the last value; a later attempt of the trial replaces what an earlier one
-                reported from its first step on.
+                reported from its first step on (not with a Wilcoxon pruner, whose steps have no
+                order).
 
         Raises:
             TypeError: ``value`` is not a number, or ``step`` not an integer.

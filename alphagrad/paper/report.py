@@ -136,13 +136,13 @@ def _task(
 def _steps(arms: Mapping[str, ArmResult]) -> dict[str, list[ArmResult]]:
     """The arms in groups, where the KL divergence of their updates was measured."""
     groups: dict[str, list[ArmResult]] = {
-        name: [] for name in ("the others", "the paper's α", "SaturationScheduler", "Adam")
+        name: [] for name in ("the others", "the paper's α", "SaturationScheduler, τ = 0.5", "Adam")
     }
     for arm in arms.values():
         if arm.params.get("optimizer") == "adam":
             groups["Adam"].append(arm)
         elif arm.name in DEFAULTS:
-            groups["SaturationScheduler"].append(arm)
+            groups["SaturationScheduler, τ = 0.5"].append(arm)
         else:
             groups["the paper's α" if arm.arm.group == "paper" else "the others"].append(arm)
     measured = all(arm.series(KL)[0].size for arm in arms.values())

@@ -291,3 +291,18 @@ def test_a_long_curve_ends_where_it_is_to(steps: int) -> None:
         scheduler.step()
     expected = 16.0 * 0.1 ** (20_001 / steps)
     assert optimizer.alphas()["w"] == pytest.approx(expected, rel=3e-5)
+
+
+def test_a_state_of_an_older_version_goes_on() -> None:
+    optimizer = make()
+    optimizer.step()
+    scheduler = ExponentialAlpha(optimizer, gamma=0.5)
+    scheduler.step()
+    state = scheduler.state_dict()
+    del state["_due"]
+    other = make(alpha=5.0)
+    other.step()
+    resumed = ExponentialAlpha(other, gamma=0.5)
+    resumed.load_state_dict(state)
+    resumed.step()
+    assert (resumed.last_step, other.alphas()["w"]) == (2, 2.5)

@@ -20,6 +20,8 @@ from alphagrad.tuner.study_changes import update_study
 from alphagrad.tuner.study_store import get_study
 from tests.tuner.asker import Asker
 
+WILCOXON = {"type": "wilcoxon"}
+
 Spec = Callable[..., StudySpec]
 
 
@@ -130,8 +132,27 @@ def test_an_attempt_that_starts_anew_is_judged_by_its_own_reports(
     assert stored == {1: 1.0, 2: 1.0, 3: 1.0, 4: 3.0}
 
 
-def test_steps_in_any_order_are_kept(storage: OptunaStorage, spec: Spec) -> None:
-    asker = Asker(storage, spec(pruner={"type": "wilcoxon"}))
+@pytest.mark.parametrize("first", [1, 4])  # from the beginning; from a checkpoint
+def test_an_attempt_that_starts_anew_climbs_all_rungs(
+    storage: OptunaStorage, spec: Spec, first: int
+) -> None:
+    asker = Asker(storage, spec(pruner={"type": "successive_halving", "reduction_factor": 2}))
+    asked = asker.ask(0)
+    for step in (1, 2, 4):
+        asker.report(asked, 9.0, step)
+    study = storage.study(asker.spec, number=0)  # of the next attempt
+    for step in range(first, 5):
+        storage.report(study, asked.optuna_trial_id, step=step, value=0.0, restarts=step == first)
+    attrs = storage.rdb.get_trial(asked.optuna_trial_id).system_attrs
+    rungs = [attrs[f"completed_rung_{rung}"] for rung in range(3)]
+    assert rungs == ([0.0] * 3 if first == 1 else [9.0] * 3)
+
+
+@pytest.mark.parametrize("pruner", [WILCOXON, {"type": "patient", "wrapped_pruner": WILCOXON}])
+def test_steps_in_any_order_are_kept(
+    storage: OptunaStorage, spec: Spec, pruner: dict[str, Any]
+) -> None:
+    asker = Asker(storage, spec(pruner=pruner | ({} if pruner is WILCOXON else {"patience": 1})))
     asked = asker.ask(0)
     for step in (5, 1):
         asker.report(asked, 1.0, step)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class LocalService:
     @property
     def url(self) -> str | None:
         """Where it answers, if it does: a server that does not take the folder's key is another."""
-        return self._own().get("url")
+        with suppress(ServiceError):
+            return self._own().get("url")
+        return None
 
     def start(self) -> str:
         """Starts it if it does not run; it outlives this process.
@@ -74,9 +77,8 @@ class LocalService:
         Raises:
             ServiceError: it did not come up, or what runs there does not take the folder's key.
         """
-        if (running := self.url) is not None:
-            return running
-        self._refuse_another()
+        if own := self._own():
+            return str(own["url"])
         key = self.key
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -114,7 +116,6 @@ class LocalService:
         elif own := self._own():
             pid = own["pid"]
         else:
-            self._refuse_another()
             raise ServiceError(f"no service runs in {self.home}")
         os.kill(pid, signal.SIGTERM)
         give_up_at = time.monotonic() + STOP_SECONDS
@@ -131,12 +132,25 @@ class LocalService:
         return self._announced().get("pid") == pid
 
     def _own(self) -> dict[str, Any]:
-        """What the folder says of a server that takes its key, or nothing."""
+        """What the folder says of a server that takes its key, or nothing.
+
+        Where the announced process is gone, the file is from before and its address somebody's.
+
+        Raises:
+            ServiceError: the server there refuses the key. It may run in the folder with a key of
+                its own, and a second one must not start beside it.
+        """
         said = self._announced()
         status = self._status(said)
+        if status is None or not _is_alive(said["pid"]):
+            return {}
+        if status in REFUSED:
+            raise ServiceError(
+                f"{said['url']} answers {status} to the key in {self.home}/demo-key: stop process "
+                f"{said['pid']}, or delete {self.home}/serve.json if that is another server"
+            )
         # One of ours whose database is away is ours all the same.
-        is_own = status is not None and (status == httpx.codes.OK or status >= 500)
-        return said if is_own and _is_alive(said["pid"]) else {}
+        return said if status == httpx.codes.OK or status >= 500 else {}
 
     def _status(self, said: Mapping[str, Any]) -> int | None:
         """What an announced server answers the folder's key with; ``None`` if none answers."""
@@ -148,20 +162,6 @@ class LocalService:
             return httpx.get(least, headers=bearer, timeout=ANSWER_SECONDS).status_code
         except httpx.TransportError:
             return None
-
-    def _refuse_another(self) -> None:
-        """Raise where the announced server answers, and not as one with the folder's key does.
-
-        It may run in the folder with a key of its own, and a second one must not start beside it.
-        Where the announced process is gone, the file is from before and its address somebody's.
-        """
-        said = self._announced()
-        status = self._status(said)
-        if status in REFUSED and _is_alive(said["pid"]):
-            raise ServiceError(
-                f"{said['url']} answers {status} to the key in {self.home}/demo-key: stop process "
-                f"{said['pid']}, or delete {self.home}/serve.json if that is another server"
-            )
 
     def _announced(self) -> dict[str, Any]:
         """What the folder says of the server in it: its pid and URL, or nothing."""

@@ -116,23 +116,27 @@ class JudgeStorage(_HeldTrialStorage):
 
     def forget_reports(self, trial_id: int, *, after: int) -> None:
         """Drop the reports of later steps, which are deleted, if the trial was read already."""
-        if self._trial is not None and trial_id == self._trial._trial_id:
-            reports = self._trial.intermediate_values
+        if (trial := self._read_already(trial_id)) is not None:
+            reports = trial.intermediate_values
             for step in [step for step in reports if step > after]:
                 del reports[step]
 
     def forget_rungs(self, trial_id: int) -> None:
         """Drop the rungs, which are deleted, if the trial was read already."""
-        if self._trial is not None and trial_id == self._trial._trial_id:
-            attrs = self._trial.system_attrs
+        if (trial := self._read_already(trial_id)) is not None:
+            attrs = trial.system_attrs
             for key in [key for key in attrs if key.startswith(RUNG)]:
                 del attrs[key]
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Store an attribute of a pruner."""
         super().set_trial_system_attr(trial_id, key, value)
-        if self._trial is not None and trial_id == self._trial._trial_id:
-            self._trial.system_attrs[key] = value
+        if (trial := self._read_already(trial_id)) is not None:
+            trial.system_attrs[key] = value
+
+    def _read_already(self, trial_id: int) -> FrozenTrial | None:
+        trial = self._trial
+        return trial if trial is not None and trial._trial_id == trial_id else None
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
         if time.monotonic() >= self._fresh_until:

@@ -96,8 +96,8 @@ class ArmResult:
 
 def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
     """The arms that have been reported, in the plan's order, but for those without a value."""
-    for job in plan.jobs():
-        if job.role == "report" and stands(job, results) and results[job.name].complete:
+    for job in _reported(plan, results):
+        if results[job.name].complete:
             yield ArmResult(job, plan.arms[job.arm], results)
 
 
@@ -105,9 +105,13 @@ def failed_arms(plan: Plan, results: Results) -> list[str]:
     """The labels of the arms whose runs have all failed."""
     return [
         plan.arms[job.arm].label
-        for job in plan.jobs()
-        if job.role == "report" and stands(job, results) and not results[job.name].complete
+        for job in _reported(plan, results)
+        if not results[job.name].complete
     ]
+
+
+def _reported(plan: Plan, results: Results) -> Iterator[Job]:
+    return (job for job in plan.jobs() if job.role == "report" and stands(job, results))
 
 
 def named(arms: Mapping[str, ArmResult], names: Iterable[str]) -> list[ArmResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alphagrad.paper.plan import Job
@@ -17,39 +17,32 @@ def is_chosen(job: Job, results: Results) -> bool:
 
 def choice(job: Job, results: Results) -> Mapping[str, Any]:
     """The parameters that the studies before it choose: those of the best study, or run."""
-    found = [results[name] for name in job.after]
-    if not found:
+    if not job.after:
         return {}
-    if len(found) == 1:
-        return found[0].ranked[job.rank].params
-    params = best(job, results).spec["params"]
+    if len(job.after) == 1:
+        return results[job.after[0]].ranked[job.rank].params
+    params = best(judged(job, results)).spec["params"]
     return {name: params[name] for name in job.chooses}
 
 
-def best(job: Job, results: Results) -> Result:
-    """Of the studies before it, so far, the one of the highest mean; of equals the first.
-
-    One with fewer failed runs is better, whatever the means.
-    """
-    judged = means(job, results)
-    return results[max(judged, key=lambda name: (-results[name].failed, judged[name]))]
+def best(found: Sequence[tuple[Result, float]]) -> Result:
+    """The one of the highest mean among those with the fewest failures; of equals the first."""
+    return max(found, key=lambda one: (-one[0].failed, one[1]))[0]
 
 
-def means(job: Job, results: Results) -> dict[str, float]:
-    """The mean by which each of the studies before it is judged, so far; -∞ if no run counts.
+def judged(job: Job, results: Results) -> list[tuple[Result, float]]:
+    """The studies before it, so far, each with the mean that it is judged by; -∞ if no run counts.
 
     A finalist's run that its search has had, of the same seed and parameters, does not count again:
     the finalist may be one because that run was lucky.
     """
     search = results[job.search].runs if job.search in results else []
     had = [(run.seed, run.params) for run in search]
-    found = {}
-    for name in job.after:
-        if name in results:
-            params = {one: results[name].spec["params"][one] for one in job.chooses}
-            complete = results[name].complete
-            values = [run.value or 0.0 for run in complete if (run.seed, params) not in had]
-            found[name] = statistics.fmean(values) if values else -float("inf")
+    found = []
+    for result in (results[name] for name in job.after if name in results):
+        params = {name: result.spec["params"][name] for name in job.chooses}
+        values = [run.value or 0.0 for run in result.complete if (run.seed, params) not in had]
+        found.append((result, statistics.fmean(values) if values else -float("inf")))
     return found
 
 

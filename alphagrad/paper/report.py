@@ -20,7 +20,7 @@ from alphagrad.paper.arms import (
     missing,
     named,
 )
-from alphagrad.paper.choice import best, means
+from alphagrad.paper.choice import best, judged
 from alphagrad.paper.claims import counts_table, judge, verdicts_table
 from alphagrad.paper.claims_of_ours import OF_PROTOTYPE, OF_SCHEDULER
 from alphagrad.paper.claims_of_paper import OF_PAPER
@@ -153,16 +153,15 @@ def _choices(plan: Plan, results: Results) -> str:
     """The means by which each arm's parameters were chosen, so far."""
     rows = []
     for job in plan.jobs():
-        tried = means(job, results)
+        tried = judged(job, results)
         if not tried:
             continue
         ways = []
-        chosen = best(job, results)
-        for name, mean in tried.items() if len(job.after) > 1 else ():
-            one = results[name]
+        chosen = best(tried)
+        for one, mean in tried if len(job.after) > 1 else ():
             failed = f" ({one.failed} failed)" if one.failed else ""
             way = f"{_given(one.spec['params'], job.chooses)}: {mean:.0f}{failed}"
-            ways.append(f"**{way}**" if one.name == chosen.name else way)
+            ways.append(f"**{way}**" if one is chosen else way)
         if job.after == (job.search,):
             ends = Counter(run.state for run in chosen.runs)
             first = chosen.ranked[0]

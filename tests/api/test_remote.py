@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-import optuna
 import pytest
 
 from alphagrad.tuner.database import Database
 from tests.api.conftest import Wait
 from tests.api.remote_study import RemoteStudy
+from tests.plain_optuna import plain_study
 
 X = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
 
@@ -158,11 +158,8 @@ def test_a_pruner_judges_what_is_reported(api: httpx.Client, name: str, state: D
     study.say("report", bad, reports=[{"step": 3, "value": 0.8}])
     ended = study.say("tell", bad, state="PRUNED")
     assert (ended["state"], ended["value"]) == ("PRUNED", 0.8)
-    url = state.url.render_as_string(hide_password=False)
-    storage = optuna.storages.RDBStorage(url)
-    trials = optuna.load_study(study_name=name, storage=storage).trials
-    storage.scoped_session.remove()
-    storage.engine.dispose()
+    with plain_study(state, name) as plain:
+        trials = plain.trials
     assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED"]
     assert trials[1].intermediate_values == {1: 0.9, 2: 0.05, 3: 0.8}
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from alphagrad.paper.arms import adam_of, arm_results
-from alphagrad.paper.choice import choice, means
+from alphagrad.paper.choice import choice
+from alphagrad.paper.choice import judged as judged_studies
 from alphagrad.paper.claims import Judged, counts_table, judge
 from alphagrad.paper.claims_of_ours import OF_PROTOTYPE
 from alphagrad.paper.claims_of_paper import OF_PAPER
@@ -194,7 +195,8 @@ def test_a_finalists_run_that_the_search_had_does_not_count_again(tmp_path: Path
     lucky = replace(first.runs[0], seed=search.runs[0].seed, value=1e6)
     results.write(replace(first, runs=[lucky, *first.runs[1:]]), None)
     expected = np.mean([run.value for run in first.runs[1:]])
-    assert means(reported, results)[first.name] == pytest.approx(expected)
+    means = {result.name: mean for result, mean in judged_studies(reported, results)}
+    assert means[first.name] == pytest.approx(expected)
 
 
 def test_of_two_arms_of_adam_that_are_one_the_larger_is_the_reference() -> None:

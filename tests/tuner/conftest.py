@@ -23,6 +23,7 @@ from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
 from tests import waiting
+from tests.plain_optuna import plain_study
 from tests.tuner.working import Working
 
 BODY: dict[str, Any] = {
@@ -71,12 +72,8 @@ def optuna_trials() -> Callable[[Database, str], list[optuna.trial.FrozenTrial]]
     """A study's trials as plain Optuna sees them at the database's URL, without our classes."""
 
     def read(database: Database, name: str) -> list[optuna.trial.FrozenTrial]:
-        storage = optuna.storages.RDBStorage(database.url.render_as_string(hide_password=False))
-        try:
-            return optuna.load_study(study_name=name, storage=storage).trials
-        finally:
-            storage.scoped_session.remove()
-            storage.engine.dispose()
+        with plain_study(database, name) as study:
+            return study.trials
 
     return read
 

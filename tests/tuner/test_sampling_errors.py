@@ -21,8 +21,9 @@ from alphagrad.tuner.remote_trials import RemoteTrials
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study, get_study
+from tests.plain_optuna import plain_study
 from tests.tuner.asker import Asker
-from tests.tuner.working import Working
+from tests.tuner.working import Working, run_to_its_end
 
 OptunaTrials = Callable[[Database, str], list[optuna.trial.FrozenTrial]]
 Submit = Callable[..., StudyRow]
@@ -33,19 +34,13 @@ WHY = "SamplingError: no parameters could be drawn: ValueError: 'much' is not a 
 
 def spoil(database: Database, study: str) -> None:
     """Adds a trial whose alpha is a word, as somebody with Optuna and the database's URL might."""
-    url = database.url.render_as_string(hide_password=False)
-    storage = optuna.storages.RDBStorage(url)
-    try:
-        theirs = optuna.load_study(study_name=study, storage=storage)
-        words = optuna.distributions.CategoricalDistribution(["much"])
+    words = optuna.distributions.CategoricalDistribution(["much"])
+    with plain_study(database, study) as theirs:
         theirs.add_trial(
             optuna.trial.create_trial(
                 params={"alpha": "much"}, distributions={"alpha": words}, value=1.0
             )
         )
-    finally:
-        storage.scoped_session.remove()
-        storage.engine.dispose()
 
 
 def test_a_trial_that_cannot_be_drawn_is_listed_with_the_reason(
@@ -57,9 +52,7 @@ def test_a_trial_that_cannot_be_drawn_is_listed_with_the_reason(
 ) -> None:
     submit(n_trials=1, retries=1, sampler=SPOILT)
     spoil(database, "s")
-    working = Working(database, settings)
-    until(lambda: get_study(database, "s").row.finished_at)
-    working.stop()
+    run_to_its_end(database, settings, "s", until)
     assert get_study(database, "s").row.state == "FAILED"
     [trial] = list_trials(database, "s")
     assert (trial.number, trial.state, trial.params, trial.attempt) == (1, "FAIL", None, 2)
@@ -96,9 +89,7 @@ def test_a_second_attempt_draws_where_the_first_could_not(
         session.execute(text("UPDATE trials SET state = 'FAIL' WHERE number = 0"))
         session.execute(text("UPDATE alphagrad_trials SET not_before = NULL"))
     working.stop()
-    working = Working(database, settings)
-    until(lambda: get_study(database, "s").row.finished_at)
-    working.stop()
+    run_to_its_end(database, settings, "s", until)
     [trial] = list_trials(database, "s")
     assert (trial.number, trial.state, trial.attempt) == (1, "COMPLETE", 2)
     told = [event for event in events.read(database, after=0) if event.kind == "trial.started"]

@@ -18,7 +18,7 @@ from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_store import get_study
 from tests.tuner.test_migrations import to_revision
-from tests.tuner.working import Working
+from tests.tuner.working import run_to_its_end
 
 Submit = Callable[..., StudyRow]
 OptunaTrials = Callable[[Database, str], list[optuna.trial.FrozenTrial]]
@@ -62,12 +62,8 @@ def test_an_upgrade_keeps_what_was_run_and_runs_what_waits(
 def finish(
     database: Database, settings: TunerSettings, name: str, until: Callable[..., Any]
 ) -> None:
-    """Let a worker run a study to its end."""
-    working = Working(database, settings)
-    try:
-        until(lambda: get_study(database, name).ended)
-    finally:
-        working.stop()
+    """Let a worker complete a study."""
+    run_to_its_end(database, settings, name, until)
     assert get_study(database, name).row.state == "COMPLETED"
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.study_store import get_study
 from alphagrad.tuner.worker import Worker
 
 
@@ -33,3 +36,14 @@ class Working:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+
+def run_to_its_end(
+    database: Database, settings: TunerSettings, name: str, until: Callable[..., Any]
+) -> None:
+    """Let a worker run a study to its end."""
+    working = Working(database, settings)
+    try:
+        until(lambda: get_study(database, name).ended)
+    finally:
+        working.stop()

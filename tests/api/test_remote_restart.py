@@ -27,14 +27,16 @@ PROGRAMS = {
 Start = Callable[..., "tuple[subprocess.Popen[str], str]"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def start(
-    request: pytest.FixtureRequest, tmp_path: Path, start_service: Start, key: str
+    new_postgres: Callable[[], str], tmp_path: Path, start_service: Start, key: str
 ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts ``alphagrad serve --no-worker`` on a port of its own, as often as it is called."""
-    environment = {"ALPHAGRAD_API_KEY": key, "ALPHAGRAD_LEASE_SECONDS": "10"}
-    if request.param == "postgresql":
-        environment["ALPHAGRAD_DATABASE_URL"] = request.getfixturevalue("new_postgres")()
+    environment = {
+        "ALPHAGRAD_API_KEY": key,
+        "ALPHAGRAD_LEASE_SECONDS": "10",
+        "ALPHAGRAD_DATABASE_URL": new_postgres(),
+    }
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

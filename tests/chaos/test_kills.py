@@ -21,8 +21,8 @@ def test_sigkill_at_random_moments(
     done = storm(
         place,
         books,
-        kills=scale(8, 260),
-        n_trials=scale(12, 40),
+        kills=scale(5, 260),
+        n_trials=scale(8, 40),
         workers=("one", "two")[: scale(1, 2)],
         seed=seed,
     )

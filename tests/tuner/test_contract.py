@@ -12,7 +12,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from tests.tuner.contract_machine import Contract
 
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "40"))
 
 
 @pytest.mark.timeout(60 + EXAMPLES * 2)

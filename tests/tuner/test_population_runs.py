@@ -123,6 +123,7 @@ if __name__ == "__main__":
 """
 
 
+@on_sqlite
 def test_kill_minus_nine_loses_no_exploit_and_doubles_none(
     database: Database,
     environment: dict[str, str],

@@ -45,11 +45,11 @@ def test_asha_prunes_on_ray_and_every_report_stays(
 ) -> None:
     pruner = {"type": "successive_halving", "min_resource": 1, "reduction_factor": 2}
     params = spec().params | {"epochs": 6}
-    one = spec(n_trials=16, parallelism=2, pruner=pruner).model_copy(update={"params": params})
+    one = spec(n_trials=8, parallelism=2, pruner=pruner).model_copy(update={"params": params})
     status = run_study(one, settings)
     assert status.row.state == "COMPLETED"
     assert status.trials.keys() == {"COMPLETE", "PRUNED"}
-    assert status.finished_trials == 16
+    assert status.finished_trials == 8
     ours, theirs = list_trials(database, "s"), optuna_trials(database, "s")
     assert [(t.number, t.state, t.value) for t in ours] == [
         (t.number, t.state.name, t.value) for t in theirs

@@ -85,10 +85,10 @@ def test_a_second_attempt_draws_where_the_first_could_not(
     spoil(database, "s")
     working = Working(database, settings)
     until(lambda: [one for one in list_trials(database, "s") if one.state == "WAITING"])
+    working.stop()  # its Optuna remembers how trials ended; the next worker's reads it anew
     with database.write() as session:  # somebody mends it
         session.execute(text("UPDATE trials SET state = 'FAIL' WHERE number = 0"))
         session.execute(text("UPDATE alphagrad_trials SET not_before = NULL"))
-    working.stop()
     run_to_its_end(database, settings, "s", until)
     [trial] = list_trials(database, "s")
     assert (trial.number, trial.state, trial.attempt) == (1, "COMPLETE", 2)

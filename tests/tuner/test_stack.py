@@ -176,6 +176,7 @@ def main():
     assert [(state, attempt) for state, _, _, attempt in ended["again"]] == [("COMPLETE", 2)] * 4
 
 
+@on_sqlite
 def test_a_stack_goes_on_without_a_trial_whose_lease_was_lost(run_script: RunScript) -> None:
     source = """
 from sqlalchemy import text

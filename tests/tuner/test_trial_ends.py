@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.lists import list_trials
 from alphagrad.tuner.settings import TunerSettings
-from tests.marks import both_engines, on_sqlite, with_ray_on_sqlite
+from tests.marks import both_engines, each_engine_once, on_sqlite
 
 RunScript = Callable[..., Any]
 
@@ -110,7 +110,7 @@ def main():
 """
 
 
-@with_ray_on_sqlite
+@each_engine_once
 def test_each_end_is_recorded_as_what_it_is(
     run_script: RunScript,
     settings: TunerSettings,

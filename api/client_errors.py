@@ -99,5 +99,6 @@ def refusal(url: str, response: httpx.Response) -> ApiError:
         asked = f"{response.request.method} {response.request.url.path}"
         detail = f"{url} does not know {asked}: is it older than this client, {__version__}?"
     kind = kind.removeprefix(PROBLEM)
-    error = ServerAwayError if status in (502, 503, 504) else ApiError
+    is_away = status in (502, 503, 504) and kind != "no-answer"  # it is the trial that is silent
+    error = ServerAwayError if is_away else ApiError
     return error(detail, status=status, kind=kind or None, errors=body.get("errors", ()))

@@ -125,7 +125,9 @@ class Server:
                 failure, asked = refusal(self.url, response), retry_after(response)
                 # A server that died, or another try of this request, holds the key for a while.
                 held = failure.kind == "idempotency-in-progress"
-                if response.status_code not in AGAIN and not held:
+                # Of a trial that is silent the server says so, and it is not asked the same again.
+                away_now = response.status_code in AGAIN and failure.kind != "no-answer"
+                if not (away_now or held):
                     raise failure
             pause = patience.pause(asked=asked)
             if pause is None:

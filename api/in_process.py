@@ -30,10 +30,11 @@ class InProcess(httpx.BaseTransport):
             life = app.router.lifespan_context(app)
             stack.enter_context(self._portal.wrap_async_context_manager(life))
             self._running = stack.pop_all()
+        self._open: set[_Answer] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Let the application answer a request; an exception of its own is raised here."""
-        answer = _Answer(self._portal, request)
+        answer = _Answer(self._portal, request, self._open)
         self._portal.start_task_soon(answer.run, self._app)
         try:
             status, headers = answer.head.result()
@@ -43,19 +44,24 @@ class InProcess(httpx.BaseTransport):
         return httpx.Response(status, headers=headers, stream=answer)
 
     def close(self) -> None:
-        """Shut the application down."""
+        """Shut the application down; answers that were not read to their end are cut off."""
+        for answer in list(self._open):
+            answer.close()
         self._running.close()
 
 
 class _Answer(httpx.SyncByteStream):
     """One request on its way through the application, and the body that comes back."""
 
-    def __init__(self, portal: BlockingPortal, request: httpx.Request) -> None:
+    def __init__(self, portal: BlockingPortal, request: httpx.Request, among: set[_Answer]) -> None:
         self.head: Future[tuple[int, list[tuple[bytes, bytes]]]] = Future()
         self._portal = portal
         self._request = request
         self._content: bytes | None = request.read()
         self._sent: Message = {}
+        self._error: Exception | None = None
+        self._among = among
+        among.add(self)
         self._gone = portal.call(anyio.Event)
         pieces = portal.call(anyio.create_memory_object_stream[bytes], BUFFERED_PIECES)
         self._put, self._pieces = pieces
@@ -80,10 +86,11 @@ class _Answer(httpx.SyncByteStream):
         async with self._put:
             try:
                 await app(scope, self._receive, self._send)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (it is raised where the answer is read)
                 if self.head.done():
-                    raise
-                self.head.set_exception(error)  # tells more than the error 500 that was sent
+                    self._error = error
+                else:
+                    self.head.set_exception(error)  # tells more than the error 500 that was sent
             else:
                 if not self.head.done():
                     self.head.set_result((self._sent["status"], list(self._sent["headers"])))
@@ -93,10 +100,13 @@ class _Answer(httpx.SyncByteStream):
             try:
                 yield self._portal.call(self._pieces.receive)
             except anyio.EndOfStream:
+                if self._error is not None:  # as a connection that breaks in the middle
+                    raise httpx.ReadError(repr(self._error)) from self._error
                 return
 
     def close(self) -> None:
         """The reader wants no more."""
+        self._among.discard(self)
         try:
             self._portal.call(self._leave)
         except RuntimeError:  # the application was shut down before

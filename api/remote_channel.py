@@ -12,6 +12,7 @@ from typing import Any
 from alphagrad.api import remote_batch
 from alphagrad.api.client_errors import ApiError
 from alphagrad.api.remote_http import LostTrialError, RemoteServer
+from alphagrad.tuner.knob_delivery import KnobDelivery
 from alphagrad.tuner.messages import Command, Finished, FromTrial, KnobCommand, Report
 from alphagrad.tuner.text import clean_text
 
@@ -55,9 +56,11 @@ class HttpChannel:
         self._said = self._answered = 0
         self._reports = self._judged = 0
         self._urgent = False
+        self._last: dict[str, Any] | None = None
+        self._told: dict[str, Any] | None = None
         self._closing = threading.Event()
         self._error: Exception | None = None
-        self._last_command = 0
+        self._knobs = KnobDelivery()
         now = time.monotonic()
         self._flush_at, self._beat_at = now, now + lease_seconds / 3
         self._changed = threading.Condition()
@@ -111,20 +114,23 @@ class HttpChannel:
             LostTrialError: the trial is lost.
             ApiError: the server refused something.
         """
+        last: dict[str, Any] = self._attempt | {"state": end.state}
+        if end.state == "COMPLETE":
+            last["values" if isinstance(end.value, list) else "value"] = end.value
+        if end.constraints:
+            last["constraints"] = end.constraints
+        if end.state == "FAIL":
+            last |= {"error": clean_text(end.error or ""), "retryable": end.retryable}
         try:
-            self.sync()
+            with self._changed:
+                self._last = last
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._error is not None or self._told is not None)
+                self._check()
         finally:
             self.abandon()
-        with self._changed:
-            self._check()
-        told: dict[str, Any] = self._attempt | {"state": end.state}
-        if end.state == "COMPLETE":
-            told["values" if isinstance(end.value, list) else "value"] = end.value
-        if end.constraints:
-            told["constraints"] = end.constraints
-        if end.state == "FAIL":
-            told |= {"error": clean_text(end.error or ""), "retryable": end.retryable}
-        return self._server.post(f"{self._trial}:tell", told)
+        assert self._told is not None
+        return self._told
 
     def abandon(self) -> None:
         """Send nothing more: the lease will run out."""
@@ -138,6 +144,9 @@ class HttpChannel:
             with self._changed:
                 batch = list(islice(self._queue, remote_batch.count(self._queue)))
             try:
+                if self._last is not None and not batch:
+                    self._tell(self._last)
+                    return
                 self._speak(batch)
             except Exception as error:  # noqa: BLE001  (the training's thread raises it)
                 with self._changed:
@@ -151,7 +160,7 @@ class HttpChannel:
             while not self._closing.is_set():
                 due = min(self._beat_at, self._flush_at) if self._queue else self._beat_at
                 left = due - time.monotonic()
-                if left <= 0 or (self._urgent and self._queue):
+                if left <= 0 or self._last is not None or (self._urgent and self._queue):
                     return True
                 self._changed.wait(left)
             return False
@@ -159,11 +168,9 @@ class HttpChannel:
     def _speak(self, batch: list[FromTrial]) -> None:
         sent_at = time.monotonic()
         if batch:
-            said = self._attempt | remote_batch.body(batch)
-            answer = self._server.post(f"{self._trial}:report", said, until=self._closing)
+            answer = self._post("report", self._attempt | remote_batch.body(batch))
         else:
-            what = f"{self._trial}:heartbeat"
-            answer = self._server.post(what, self._attempt, until=self._closing)
+            answer = self._post("heartbeat", self._attempt)
         with self._changed:
             for message in batch:
                 self._queue.popleft()
@@ -171,16 +178,24 @@ class HttpChannel:
             self._answered += len(batch)
             self._urgent = self._urgent and bool(self._queue)
             self.prune_reason = answer["prune_reason"] if answer["should_prune"] else None
-            for knob in answer["knobs"]:
-                if knob["id"] > self._last_command:
-                    self._last_command = knob["id"]
-                    self.commands.append(
-                        KnobCommand(knob["id"], knob["layers"], knob["alpha"], knob["pin"])
-                    )
+            self.commands += self._knobs.due(
+                KnobCommand(knob["id"], knob["layers"], knob["alpha"], knob["pin"])
+                for knob in answer["knobs"]
+            )
             self._lease = answer["lease_seconds"]
             self._flush_at = sent_at + FLUSH_SECONDS
             self._beat_at = sent_at + self._lease / 3
             self._changed.notify_all()
+
+    def _tell(self, last: dict[str, Any]) -> None:
+        told = self._post("tell", last)
+        with self._changed:
+            self._told = told
+            self._changed.notify_all()
+
+    def _post(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
+        path, within = f"{self._trial}:{what}", self._lease / 3
+        return self._server.post(path, body, until=self._closing, within=within)
 
     def _check(self) -> None:
         if self._error is None:

@@ -22,6 +22,8 @@ LONGEST_PAUSE = 2.0
 """Seconds before a call is repeated, doubled each time; what the server asks for goes first."""
 ANSWER_SECONDS = 60.0
 """The server itself waits up to 30 s for its database."""
+FIRST_ANSWER_SECONDS = 5.0
+"""The least that a call waits at first: a line that went dead without a word is given up soon."""
 
 
 class LostTrialError(TrialPruned):
@@ -61,14 +63,19 @@ class RemoteServer:
         self._url = url.rstrip("/")
         self._path = f"/v1/studies/{quote(study, safe='')}"
         self._patience = patience
-        self._http = httpx.Client(timeout=ANSWER_SECONDS, **address(url, key))
+        self._http = httpx.Client(**address(url, key))
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     def post(
-        self, what: str, body: Mapping[str, Any], *, until: threading.Event | None = None
+        self,
+        what: str,
+        body: Mapping[str, Any],
+        *,
+        until: threading.Event | None = None,
+        within: float = ANSWER_SECONDS,
     ) -> dict[str, Any]:
         """Call until there is an answer; all calls of a remote trial are safe to repeat.
 
@@ -76,6 +83,8 @@ class RemoteServer:
             what: the end of the path, e.g. ``trials:ask``.
             body: what to send.
             until: the caller's sign to give up.
+            within: seconds that the first call waits for its answer, at least 5; each further one
+                waits twice as long, up to a minute.
 
         Raises:
             LostTrialError: the trial's fence is stale, or its study is gone.
@@ -84,11 +93,13 @@ class RemoteServer:
         """
         give_up_at = time.monotonic() + self._patience
         pause = FIRST_PAUSE
+        patient = max(FIRST_ANSWER_SECONDS, within)
         until = until or threading.Event()
         while True:
             wait: float | None = None
+            patient = min(patient, ANSWER_SECONDS)
             try:
-                answer = self._http.post(f"{self._path}/{what}", json=body)
+                answer = self._http.post(f"{self._path}/{what}", json=body, timeout=patient)
             except HOPELESS as error:
                 raise away(self._url, error) from error
             except httpx.TransportError as error:
@@ -97,7 +108,7 @@ class RemoteServer:
                 if answer.is_success:
                     found: dict[str, Any] = answer.json()
                     return found
-                if answer.status_code < 500 and answer.status_code != 429:
+                if answer.status_code < 500 and answer.status_code not in (408, 429):
                     raise _refusal(self._url, answer, of_trial=what.startswith("trials/"))
                 trouble = f"{self._url} answers {answer.status_code}"
                 wait = _retry_after(answer)
@@ -107,7 +118,7 @@ class RemoteServer:
                 logger.warning("%s; trying again", trouble)
             if until.wait(pause if wait is None else min(wait, 30.0)):
                 raise ServerAwayError(f"{trouble}, and nobody waits any more", status=None)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause, patient = min(2 * pause, LONGEST_PAUSE), 2 * patient
 
 
 def _refusal(url: str, answer: httpx.Response, *, of_trial: bool) -> Exception:

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Float, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 
 from alphagrad.tuner.errors import SettingsError
@@ -171,6 +173,16 @@ def is_outage(error: DBAPIError) -> bool:
 def engine_options(url: URL) -> dict[str, Any]:
     """Options for ``create_engine``, the same for our engine and Optuna's."""
     if url.drivername == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}}
+        return {"poolclass": _Pool, "connect_args": {"timeout": BUSY_SECONDS}}
     # A server that was restarted leaves dead connections in the pool.
-    return {"pool_pre_ping": True}
+    return {"poolclass": _Pool, "pool_pre_ping": True}
+
+
+class _Pool(QueuePool):
+    """A pool in which no connection came free says so as a database does that is away."""
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        try:
+            return super()._do_get()
+        except PoolTimeoutError as error:
+            raise OperationalError(None, None, error) from error

@@ -88,12 +88,12 @@ def list_knobs(database: Database, trial_id: int) -> list[KnobRow]:
 
 
 def open_commands(database: Database, trial_ids: Iterable[int]) -> list[tuple[int, KnobCommand]]:
-    """Commands not answered yet, oldest first, as (trial row id, command)."""
+    """Commands not answered yet, trial by trial, oldest first, as (trial row id, command)."""
     with database.read() as session:
         rows = session.scalars(
             select(KnobRow)
             .where(KnobRow.trial_id.in_(list(trial_ids)), KnobRow.state == "requested")
-            .order_by(KnobRow.id)
+            .order_by(KnobRow.trial_id, KnobRow.id)
         )
         return [(row.trial_id, KnobCommand(row.id, row.layers, row.alpha, row.pin)) for row in rows]
 

@@ -61,3 +61,5 @@ def configure_logging(level: int = logging.INFO) -> None:
     wanted = os.environ.get("ALPHAGRAD_LOG_FORMAT", "text")
     handler.setFormatter(JsonFormatter() if wanted == "json" else logging.Formatter(TEXT))
     logging.basicConfig(level=level, handlers=[handler])
+    # It logs whole URLs, and those of webhooks may have a secret in them.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -64,6 +64,8 @@ class MetricBuffer:
             ValueError: a name that cannot be stored, or one too many.
         """
         numbers = [_number(name, value) for name, value in values.items()]
+        if len(self._values) + len(numbers) > MAX_BATCH:
+            self.flush()
         names = self._names
         self._which += [names[name] if name in names else self._new(name) for name in values]
         self._steps += [step] * len(numbers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from alphagrad.tuner import (
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.executor import Line, RunningProcess
+from alphagrad.tuner.knob_delivery import KnobDelivery
 from alphagrad.tuner.messages import (
     Finished,
     FromTrial,
@@ -109,7 +111,8 @@ class RunningTrial:
         self._last_step: int | None = None
         self.progress = Progress()
         self._checkpoints = Path(request.checkpoint_dir)
-        self._last_knob = self._last_question = 0
+        self._knobs = KnobDelivery()
+        self._last_question = 0
         self._unhandled: FromTrial | None = None
         self._started_at = time.monotonic()
         self.process, self.line = process, line
@@ -164,21 +167,16 @@ class RunningTrial:
             self._unhandled = self._overdue()
         return False
 
-    def deliver(self, command: KnobCommand) -> None:
-        """Send a knob command, once."""
-        self._last_knob = command.id
-        self._send(command)
+    def deliver(self, asked: Iterable[KnobCommand]) -> None:
+        """Send those of the open knob commands that are due."""
+        for command in self._knobs.due(asked):
+            self._send(command)
 
     def ask(self, question: HistogramQuestion) -> None:
         """Send a question; one that was sent already is not sent again."""
         if question.id > self._last_question:
             self._last_question = question.id
             self._send(question)
-
-    @property
-    def last_knob(self) -> int:
-        """The id of the last command delivered."""
-        return self._last_knob
 
     def kill(self) -> bool:
         """Kill the process and all it started; a stack goes on without this trial.

@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import groupby
 from multiprocessing.connection import wait
+from operator import itemgetter
 
 from sqlalchemy.exc import DBAPIError
 
@@ -191,9 +193,9 @@ class Worker:
 
     def _deliver(self) -> None:
         by_id = {running.id: running for running in self._running.values()}
-        for trial_id, command in knobs.open_commands(self._database, by_id):
-            if command.id > by_id[trial_id].last_knob:
-                by_id[trial_id].deliver(command)
+        asked = knobs.open_commands(self._database, by_id)
+        for trial_id, of_trial in groupby(asked, key=itemgetter(0)):
+            by_id[trial_id].deliver(command for _, command in of_trial)
         for trial_id, question in histograms.open_questions(self._database, by_id):
             by_id[trial_id].ask(question)
 

@@ -4,7 +4,7 @@ const [study, client] = process.argv.slice(2);
 const { ALPHAGRAD_URL: url, ALPHAGRAD_API_KEY: key, STEP_SECONDS = "0.1" } = process.env;
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
-class Refused extends Error {}
+class Lost extends Error {}
 
 // JSON has no infinities: NaN goes out as null by itself, they are words.
 const asWords = (name, value) => (Math.abs(value) === Infinity ? String(value) : value);
@@ -18,10 +18,12 @@ async function post(path, body) {
         body: JSON.stringify(body, asWords),
       });
       if (answer.ok) return await answer.json();
-      if (answer.status < 500 && answer.status !== 429)
-        throw new Refused((await answer.json()).detail);
+      if (answer.status < 500 && answer.status !== 429) {
+        const { detail, type } = await answer.json();
+        throw type.endsWith(":stale-fence") ? new Lost(detail) : new Error(detail);
+      }
     } catch (error) {
-      if (error instanceof Refused) throw error;
+      if (!(error instanceof TypeError)) throw error; // what fetch throws without an answer
     }
     await sleep(0.2); // the server is away: say it again
   }
@@ -49,7 +51,7 @@ for (;;) {
   const { trial, study_state, retry_after } = await post("trials:ask", { client });
   if (trial !== null) {
     await run(trial).catch((error) => {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof Lost)) throw error; // it would be given the same trial again
       console.error(`trial ${trial.number}: ${error.message}`);
     });
   } else if (["QUEUED", "RUNNING", "PAUSED"].includes(study_state)) {

@@ -20,6 +20,15 @@ post() { # post PATH BODY: repeated until the server answers; fails if it refuse
   done
 }
 
+json() { # json NUMBER: as JSON takes it, which has no NaN and no infinities
+  case $1 in *nan) echo null ;; -inf) echo '"-Infinity"' ;; inf | +inf) echo '"Infinity"' ;; *) echo "$1" ;; esac
+}
+
+refused() { # the trial is another client's now, or something is wrong for good
+  cat "$answer" >&2 && echo >&2
+  [ "$status" = 409 ] || exit 1
+}
+
 field() { # field NAME: a number or a word of the answer
   sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$answer"
 }
@@ -41,10 +50,10 @@ while post trials:ask "{\"client\": \"$client\"}"; do
   beat "$(awk "BEGIN { print $(field lease_seconds) / 3 }")" &
   beating=$! state=COMPLETE step=0
   while [ "$step" -lt 20 ]; do
-    loss=$(awk "BEGIN { print ($x - 0.3) ^ 2 + 1 / ($step + 1) }") # the training
+    loss=$(json "$(awk "BEGIN { print ($x - 0.3) ^ 2 + 1 / ($step + 1) }")") # the training
     sleep "${STEP_SECONDS:-0.1}"
     post "trials/$number:report" \
-      "{\"fence\": $fence, \"reports\": [{\"step\": $step, \"value\": $loss}]}" || break
+      "{\"fence\": $fence, \"reports\": [{\"step\": $step, \"value\": $loss}]}" || { refused && state=LOST && break; }
     if [ "$(field should_prune)" = true ]; then
       state=PRUNED
       break
@@ -55,5 +64,6 @@ while post trials:ask "{\"client\": \"$client\"}"; do
   beating=
   result="{\"fence\": $fence, \"state\": \"$state\""
   [ $state = PRUNED ] || result="$result, \"value\": $loss"
-  post "trials/$number:tell" "$result}" || echo "trial $number is another client's now" >&2
+  [ $state = LOST ] || post "trials/$number:tell" "$result}" || refused
 done
+refused

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from alphagrad.api import knobs
+from alphagrad.client import ApiError, Client, ServerAwayError
 from alphagrad.tuner import histograms
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.leases import Claim
@@ -50,6 +51,18 @@ def test_a_trial_that_does_not_answer(
     answer = api.get(path_of(claim))
     assert 0.3 <= time.monotonic() - started < 3
     assert (answer.status_code, answer.json()["type"]) == (504, "urn:alphagrad:problem:no-answer")
+
+
+def test_a_client_does_not_take_a_silent_trial_for_a_server_that_is_away(
+    server_url: str, key: str, claim: Claim, state: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knobs, "ANSWER_SECONDS", 0.3)
+    before = len(questions(state, claim))
+    with Client(server_url, key) as client, pytest.raises(ApiError) as caught:
+        client.study(claim.study.name).trial(0).histogram()
+    assert (caught.value.kind, caught.value.status) == ("no-answer", 504)
+    assert not isinstance(caught.value, ServerAwayError)
+    assert len(questions(state, claim)) == before + 1  # it was asked once
 
 
 def test_who_asks_the_same_gets_the_same_answer(

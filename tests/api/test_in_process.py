@@ -81,6 +81,14 @@ def app_of(pieces: int) -> tuple[FastAPI, list[int]]:
 
         return StreamingResponse(body())
 
+    @app.get("/breaks")
+    def breaks() -> StreamingResponse:
+        def body() -> Iterator[bytes]:
+            yield b"x" * 1000
+            raise ZeroDivisionError("a bug half-way")
+
+        return StreamingResponse(body())
+
     @app.get("/bug")
     def bug() -> None:
         raise ZeroDivisionError("a bug")
@@ -117,3 +125,24 @@ def test_a_home_that_cannot_be_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="file"):
         LocalClient(TunerSettings(home=file / "home"))
     assert threading.active_count() <= before  # one of an earlier test may have ended
+
+
+def test_an_answer_that_breaks_off_is_not_taken_as_whole() -> None:
+    app, _ = app_of(0)
+    http = httpx.Client(transport=InProcess(app), base_url="http://localhost")
+    with http, http.stream("GET", "/breaks") as response:
+        pieces = response.iter_raw()
+        assert next(pieces) == b"x" * 1000
+        with pytest.raises(httpx.ReadError, match="a bug half-way"):
+            list(pieces)
+
+
+def test_it_is_shut_down_although_an_answer_was_not_read_to_its_end() -> None:
+    app, _ = app_of(10_000)
+    http = httpx.Client(transport=InProcess(app), base_url="http://localhost")
+    response = http.send(http.build_request("GET", "/pieces"), stream=True)
+    assert next(response.iter_raw()) == b"x" * 1000
+    closing = threading.Thread(target=http.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import Task, Trial, TrialPruned
 
 STEPS = 8
@@ -46,10 +49,6 @@ def note(trial: Trial, event: str, **more: Any) -> None:
 
 def count(trial: Trial) -> float:
     """Count to 8 with checkpoints."""
-    import torch
-
-    from alphagrad.optim import AlphaGrad
-
     x, pause = float(trial.params["x"]), float(trial.params["pause"])
     note(trial, "load")
     state = trial.load_checkpoint()

@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import httpx
 
+from alphagrad.tuner.trial_process import ONLY_TASK
+
 Kind = Literal["worker", "trial", "forkserver", "supervisor", "server"]
 KEY = "ag_the-key-of-the-chaos"
 TASK = Path(__file__).with_name("chaos_task.py")
@@ -81,6 +83,7 @@ class Place:
             "ALPHAGRAD_LEASE_SECONDS": str(self.lease),
             "ALPHAGRAD_API_KEY": KEY,
             "CHAOS_JOURNAL": str(self.journal),
+            ONLY_TASK: "chaos",
         }
         with (self.folder / f"{name}.log").open("ab") as log:
             self._started[name] = subprocess.Popen(

@@ -95,7 +95,7 @@ def _study_on_a_full_disk(
     seconds = scale(4, 30)
     try:
         # No retries: a trial that failed for want of space would be lost.
-        at_work(place, books, n_trials=scale(20, 60), workers=scale(1, 2), retries=0, pause=0.1)
+        at_work(place, books, n_trials=scale(12, 60), workers=scale(1, 2), retries=0, pause=0.1)
         filler = fill(disk)
         time.sleep(seconds)
         said = status_while_away(place)

@@ -22,6 +22,7 @@ from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.spec_reading import parse_spec
 from alphagrad.tuner.study_store import create_study
+from alphagrad.tuner.trial_process import ONLY_TASK
 from tests import waiting
 from tests.plain_optuna import plain_study
 from tests.tuner.working import Working
@@ -97,7 +98,6 @@ import json, math, os, signal, subprocess, sys, threading, time
 from alphagrad.tuner import NonRetryableError, Trial, TrialPruned, parse_spec, task
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
-from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.settings import TunerSettings
 from alphagrad.tuner.study_changes import cancel_study
@@ -146,7 +146,7 @@ def run_script(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Any
         path.write_text(HEAD + textwrap.dedent(source) + tail)
         done = subprocess.run(
             [sys.executable, str(path)],
-            env=environment,
+            env=environment | {ONLY_TASK: "none of the installed ones"},
             stdout=subprocess.PIPE,
             text=True,
             timeout=seconds,

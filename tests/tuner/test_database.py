@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.pool import QueuePool
 
 from alphagrad.tuner import database as database_module
-from alphagrad.tuner.database import Database, db_now, parse_url, retry_on_disconnect
+from alphagrad.tuner.database import (
+    Database,
+    db_now,
+    is_outage,
+    parse_url,
+    retry_on_disconnect,
+)
 from alphagrad.tuner.migrate import VERSION_TABLE, migrate, newest_revision, revision
 from alphagrad.tuner.models import Base, StudyRow
 from tests.marks import on_postgresql
@@ -240,6 +248,20 @@ def test_a_mistake_is_not_tried_again(database: Database) -> None:
     with pytest.raises(IntegrityError):
         retry_on_disconnect(operation)
     assert runs == 1
+
+
+def test_a_pool_without_a_free_connection_is_an_outage(sqlite: Database) -> None:
+    pool = sqlite.engine.pool
+    assert isinstance(pool, QueuePool)
+    pool._timeout = 0.05
+    with ExitStack() as taken:
+        for _ in range(15):
+            taken.enter_context(sqlite.engine.connect())
+        with pytest.raises(OperationalError, match="QueuePool limit") as caught:
+            sqlite.engine.connect()
+        assert is_outage(caught.value)
+    with sqlite.read() as session:
+        assert session.scalar(select(1)) == 1
 
 
 def test_an_outage_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,10 @@ class KeyRing:
         fresh = time.monotonic() - self._loaded_at <= FRESH_SECONDS
         return self._search(hashed, self._stored if fresh else [])
 
+    def remembered(self, hashed: str) -> Principal | None:
+        """Whose it was when the database was last read, for what is to answer while it is away."""
+        return self._search(hashed, self._stored)
+
     def find(self, hashed: str) -> Principal | None:
         """The same, after a look into the database where memory does not know it.
 

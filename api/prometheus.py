@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.models import FINISHED
 from alphagrad.tuner.service_stats import FinishedTrials, ServiceStats, service_stats
 
 logger = logging.getLogger(__name__)
@@ -57,8 +58,9 @@ class _Service(Collector):
         self._lock = threading.Lock()
         self._kept: list[Metric] = []
         self._kept_until = 0.0
-        self._counts: dict[str, list[int]] = {}
-        self._sums: dict[str, float] = {}
+        # From zero on: a rate does not see the first failures of a series that begins with them.
+        self._counts = {state: [0] * (len(TRIAL_BUCKETS) + 1) for state in FINISHED}
+        self._sums = dict.fromkeys(FINISHED, 0.0)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is said at registration: the database need not answer then."""
@@ -87,10 +89,9 @@ class _Service(Collector):
 
     def _count_finished(self) -> None:
         for state, seconds in self._finished.new():
-            counts = self._counts.setdefault(state, [0] * (len(TRIAL_BUCKETS) + 1))
             place = sum(seconds > edge for edge in TRIAL_BUCKETS)
-            counts[place] += 1
-            self._sums[state] = self._sums.get(state, 0.0) + seconds
+            self._counts[state][place] += 1
+            self._sums[state] += seconds
 
     def _trial_seconds(self) -> Metric:
         family = HistogramMetricFamily(
@@ -111,7 +112,7 @@ def _families(stats: ServiceStats) -> Iterator[Metric]:
     yield _by_label("alphagrad_trials", "Trials by state.", "state", stats.trials)
     yield _gauge(
         "alphagrad_queue_age_seconds",
-        "How long the oldest trial that could be claimed has waited; 0 if none has.",
+        "How long the oldest trial that a worker could claim has waited; 0 if none has.",
         stats.queue_seconds,
     )
     yield _by_label("alphagrad_workers", "Workers by engine.", "engine", stats.workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,7 @@ def backup(database: Database, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.name}.part")
     unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL, 0o600))  # it holds webhooks' secrets
     with (
         closing(sqlite3.connect(database.url.database, timeout=BUSY_SECONDS)) as source,
         closing(sqlite3.connect(unfinished)) as target,

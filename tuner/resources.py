@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+DEVICES = Path("/dev")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -121,7 +122,8 @@ def gpu_names(count: int | None) -> list[str]:
     elif count is not None:
         names = [str(number) for number in range(count)]
     else:
-        files = [path for path in Path("/dev").glob("nvidia*") if re.search(r"\d$", path.name)]
+        # Not nvidia-nvswitch0 and the like, which are no GPUs.
+        files = [path for path in DEVICES.iterdir() if re.fullmatch(r"nvidia\d+", path.name)]
         names = [str(number) for number in range(len(files))]
     return names[:count]
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
+from alphagrad.tuner import leases
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.models import CLAIMABLE_STUDY, StudyRow, TraceRow, TrialRow
 from alphagrad.tuner.service_models import WorkerRow
@@ -37,7 +38,8 @@ class ServiceStats:
     Attributes:
         studies: by state.
         trials: by state.
-        queue_seconds: how long the oldest trial that could be claimed has waited; 0 if none has.
+        queue_seconds: how long the oldest trial that a worker could claim has waited; 0 if none
+            has. Those of engine ``remote`` wait for clients.
         workers: by engine, those that renewed their leases lately.
         slots: by engine, their CPUs and how many of them are in use; the same of GPUs.
         training: of running trials that watch an optimizer.
@@ -82,8 +84,9 @@ def service_stats(database: Database) -> ServiceStats:
 
 
 def _queue_seconds(session: Session) -> float:
-    """How long the oldest claimable trial has waited: one to be taken up again, or a free slot."""
+    """How long the oldest trial has waited for a worker: one to be taken up again, or a free slot."""
     now = session.scalar(select(db_now())) or 0.0
+    for_workers = StudyRow.state.in_(CLAIMABLE_STUDY) & StudyRow.id.not_in(leases.remote_studies())
     running = (
         select(func.count())
         .where(TrialRow.study_id == StudyRow.id, TrialRow.state == "RUNNING")
@@ -99,7 +102,7 @@ def _queue_seconds(session: Session) -> float:
         .scalar_subquery()
     )
     free = select(func.min(func.coalesce(latest, StudyRow.created_at))).where(
-        StudyRow.state.in_(CLAIMABLE_STUDY),
+        for_workers,
         StudyRow.next_slot < StudyRow.n_trials,
         running < StudyRow.parallelism,
     )
@@ -108,7 +111,7 @@ def _queue_seconds(session: Session) -> float:
         .join(StudyRow, StudyRow.id == TrialRow.study_id)
         .where(
             TrialRow.state == "WAITING",
-            StudyRow.state.in_(CLAIMABLE_STUDY),
+            for_workers,
             or_(TrialRow.not_before.is_(None), TrialRow.not_before <= now),
         )
     )

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete, select
 
-from alphagrad.api import prometheus
+from alphagrad.api import key_store, prometheus
+from alphagrad.api.keys import FRESH_SECONDS
 from alphagrad.tuner import results
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.models import StudyRow, TrialRow
@@ -134,6 +136,10 @@ def test_the_queues_age(database: Database) -> None:
     with database.write() as session:
         session.get_one(StudyRow, 1).state = "PAUSED"
     assert service_stats(database).queue_seconds == 0
+    create_study(database, storage, parse_spec({"name": "r", "engine": "remote", "n_trials": 3}))
+    with database.write() as session:
+        session.get_one(StudyRow, 2).created_at -= 100
+    assert service_stats(database).queue_seconds == 0  # no worker is missing
     storage.dispose()
 
 
@@ -247,7 +253,16 @@ def test_without_its_database_a_server_lives_and_is_not_ready(
             with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
                 assert client.get("/readyz").status_code == 200
                 assert value(samples(client), "database_up") == 1
+                for state in ("COMPLETE", "PRUNED", "FAIL"):  # a rate needs them from the start
+                    assert value(samples(client), "trial_seconds_count", state=state) == 0
+                database = Database(f"{postgres.url}/postgres")
+                made = key_store.make_key(database, "prometheus", role="reader")
+                database.dispose()
+                client.headers["Authorization"] = f"Bearer {made}"
+                assert value(samples(client), "database_up") == 1
                 postgres.stop()
+                time.sleep(FRESH_SECONDS)
+                assert client.get("/v1/studies").status_code == 503
                 assert client.get("/healthz").status_code == 200
                 ready = client.get("/readyz")
                 assert (ready.status_code, ready.json()["type"]) == (

@@ -73,6 +73,17 @@ def test_compose_takes_the_file_and_fills_in_what_is_given() -> None:
     assert config(COMPOSE, OVERRIDE)[0] == 0
 
 
+def test_how_many_there_are_is_a_setting_but_for_the_worker_that_has_the_gpus() -> None:
+    wanted = {"ALPHAGRAD_WORKERS": "4", "RAY_WORKERS": "3", "COMPOSE_PROFILES": "ray"}
+    code, said = config(COMPOSE, **wanted)
+    assert code == 0, said
+    found = yaml.safe_load(said)["services"]
+    assert [found[name]["scale"] for name in ("worker", "ray-worker")] == [4, 3]
+    assert (
+        yaml.safe_load(config(COMPOSE, OVERRIDE, **wanted)[1])["services"]["worker"]["scale"] == 1
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [

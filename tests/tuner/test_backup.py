@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import threading
 from collections.abc import Callable
@@ -90,6 +91,7 @@ def test_a_copy_is_one_file_and_overwrites_nothing(
         return
     backup(database, copy)
     assert [path.name for path in copy.parent.iterdir()] == ["copy.db"]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with pytest.raises(FileExistsError, match="choose another name"):
         backup(database, copy)
     again = Database(f"sqlite:///{copy}")

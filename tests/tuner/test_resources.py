@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alphagrad.tuner import StudySpec, leases
+from alphagrad.tuner import StudySpec, leases, resources
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.models import StudyRow
@@ -62,6 +63,15 @@ def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpu_names(2) == []
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert gpu_names(2) == ["0", "1"]
+
+
+def test_only_gpus_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia10", "nvidia-nvswitch0", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(resources, "DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_names(None) == ["0", "1", "2"]
     assert gpu_names(2) == ["0", "1"]
 
 

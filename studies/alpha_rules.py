@@ -36,6 +36,7 @@ PART_ARGUMENTS: Arguments = ARGUMENTS | {
     "sqrt_d": ("k", *ARGUMENTS["sqrt_d"]),
 }
 NEEDED: Arguments = {
+    "exponential": ("alpha_gamma",),
     "lambda": ("alpha_points",),
     "sequential": ("alpha_parts", "alpha_milestones"),
     "chained": ("alpha_parts",),

@@ -28,17 +28,20 @@ def build_optimizer(
     named_parameters: Iterable[tuple[str, nn.Parameter]],
     *,
     other_layers: Iterable[str] = (),
+    name: str | None = None,
 ) -> tuple[torch.optim.Optimizer, AlphaScheduler | None]:
     """Builds the optimizer that a task's parameters ask for.
 
-    A task with several optimizers calls this for each; `alpha_layers` and the parts' layers then
-    have to match a layer in each. The tensors and their gradients stay where they are in memory.
+    A task with several optimizers calls this for each; what names layers of another one alone is
+    left to that one. The tensors and their gradients stay where they are in memory.
 
     Args:
         params: the optimizer's name, α rule and settings.
         named_parameters: what to train, as `Module.named_parameters` gives it; the names are
             those of the layers in α traces and knob commands.
-        other_layers: the names in the task's other optimizers (default: there are none).
+        other_layers: the layers of the task's other optimizers (default: there are none).
+        name: of the layer that all tensors are together with `norm="group"`; a task with several
+            optimizers needs it (default: group0).
 
     Returns:
         The optimizer, and the scheduler that moves its α, attached to the optimizer's step unless
@@ -47,17 +50,19 @@ def build_optimizer(
     Raises:
         ValueError: a glob matches no layer, or two for α match the same.
     """
-    named = list(named_parameters)
+    named, elsewhere = list(named_parameters), list(other_layers)
     if params.optimizer != "alphagrad":
         return OTHERS[params.optimizer](params, named), None
     optimizer = _alphagrad(params, named)
+    if name is not None and params.norm == "group":
+        optimizer.param_groups[0]["name"] = name
     if params.alpha_by_layer:
         alphas = alpha_of_layers(
-            params.alpha_by_layer, optimizer.layer_names(), elsewhere=other_layers
+            params.alpha_by_layer, optimizer.layer_names(), elsewhere=elsewhere
         )
         if alphas:
             optimizer.set_alpha(alphas)
-    schedulers = build_schedulers(params, optimizer)
+    schedulers = build_schedulers(params, optimizer, elsewhere=elsewhere)
     if not schedulers:
         return optimizer, None
     scheduler = schedulers[0] if len(schedulers) == 1 else ChainedAlpha(schedulers)

@@ -150,3 +150,16 @@ class OptimizerParams(SchedulerParams):
                 "α is k·√d in all layers"
             )
         return self
+
+    @model_validator(mode="after")
+    def _k_has_effect(self) -> Self:
+        rule, everywhere, why = self.alpha_rule, self.alpha_layers is None, None
+        if self.alpha is not None and (everywhere or rule not in ("constant", "sqrt_d")):
+            why = f"alpha={self.alpha}"
+        elif everywhere and rule == "saturation" and self.alpha_start != "keep":
+            why = "alpha_rule='saturation', which starts from the first gradients"
+        elif everywhere and rule == "sqrt_d" and self.alpha_saturation is not None:
+            why = f"alpha_saturation={self.alpha_saturation}"
+        if why is not None and self.k != type(self).model_fields["k"].default:
+            raise ValueError(f"k={self.k} has no effect with {why}; leave it out")
+        return self

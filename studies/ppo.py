@@ -1,10 +1,11 @@
 """The task `ppo`: proximal policy optimization (Schulman et al., 2017) for continuous actions.
 
-The hyperparameters and the networks are those of CleanRL's ppo_continuous_action.py. Three things
+The hyperparameters and the networks are those of CleanRL's ppo_continuous_action.py. Four things
 differ: at a time limit the value of the state reached counts as what would have followed; the
-discounted return by which rewards are normalised begins anew after each episode; and the trial's
-value comes from episodes without noise, played beside the training. With `time_limit_bootstrap`
-false the first two are as CleanRL has them.
+discounted return by which rewards are normalised begins anew after each episode; the last state of
+an episode does not count in the statistics of observations; and the trial's value comes from
+episodes without noise, played beside the training. With `time_limit_bootstrap` false the first two
+are as CleanRL has them.
 
 Several agents, each a trial of its own, can train side by side in one process: all arrays have a
 leading axis of agents, and an agent's numbers do not depend on who trains beside it.
@@ -200,7 +201,8 @@ def _train(agents: list[Agent]) -> Iterator[tuple[int, float | TrialPruned]]:
 
         # REPORT: the latest losses, and from time to time an evaluation
         for index, agent in training:
-            explained = 1 - float(advantage[index].var() / rollout.target[index].var())
+            spread = float(rollout.target[index].var())
+            explained = 1 - float(advantage[index].var()) / spread if spread > 0 else float("nan")
             metrics = {"losses/explained_variance": explained, **losses[index]}
             agent.trial.record(metrics, agent.global_step)
             if agent.is_due(params.eval_interval) or iteration == iterations - 1:

@@ -55,8 +55,8 @@ class PPOParams(BackendParams, OptimizerParams):
     max_grad_norm: float | None = Field(
         default=None,
         gt=0,
-        description="bound of the gradient's norm; none: 0.5, but no bound for alphagrad and lion, "
-        "whose steps do not depend on it",
+        description="bound of the gradient's norm; none: 0.5 for adam and sgd, and no bound for "
+        "alphagrad and lion, whose steps are bounded by themselves",
     )
     target_kl: float | None = Field(
         default=None,

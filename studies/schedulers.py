@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from alphagrad.optim import AlphaGrad
+from alphagrad.optim import AlphaGrad, matching_layers
 from alphagrad.scheduler import (
     AlphaScheduler,
     Band,
@@ -29,11 +29,29 @@ from alphagrad.studies.alpha_params import AlphaParams
 from alphagrad.studies.params import OptimizerParams
 
 
-def build_schedulers(params: OptimizerParams, optimizer: AlphaGrad) -> list[AlphaScheduler]:
-    """Makes what moves α, and λ, by a task's parameters: nothing where α stays as it starts."""
+def build_schedulers(
+    params: OptimizerParams, optimizer: AlphaGrad, *, elsewhere: Sequence[str] = ()
+) -> list[AlphaScheduler]:
+    """Makes what moves α, and λ, by a task's parameters: nothing where α stays as it starts.
+
+    Args:
+        params: the task's parameters.
+        optimizer: whose α moves.
+        elsewhere: the layers of the task's other optimizers: what is for one of them alone is left
+            out here.
+    """
+    names = optimizer.layer_names()
+
+    def is_here(layers: str | None) -> bool:
+        glob = layers or "*"
+        return bool(matching_layers(names, glob)) or not matching_layers(elsewhere, glob)
+
     rule, arguments = params.alpha_rule, params.scheduler_arguments()
+    parts = [part for part in params.alpha_parts or () if is_here(part.alpha_layers)]
     schedulers: list[AlphaScheduler] = []
-    if rule == "constant" or rule == "sqrt_d":
+    if not is_here(params.alpha_layers) or (params.alpha_parts and not parts):
+        pass
+    elif rule == "constant" or rule == "sqrt_d":
         # AlphaGrad starts with α everywhere, or k·√d. What differs is set once, not at each step,
         # so that a turn of the knob lasts.
         if rule == "constant" and arguments and params.alpha is not None:
@@ -44,13 +62,12 @@ def build_schedulers(params: OptimizerParams, optimizer: AlphaGrad) -> list[Alph
     elif params.alpha_parts is None:
         schedulers.append(_follow(params, optimizer))
     elif rule == "chained":
-        parts = [_follow(part, optimizer) for part in params.alpha_parts]
-        schedulers.append(ChainedAlpha(parts))
+        schedulers.append(ChainedAlpha([_follow(part, optimizer) for part in parts]))
     else:
         factories = [partial(_follow, part) for part in params.alpha_parts]
         milestones = params.alpha_milestones or ()
         schedulers.append(SequentialAlpha(optimizer, schedulers=factories, milestones=milestones))
-    if params.mix_end is not None:
+    if params.mix_end is not None and is_here(params.mix_layers):
         schedulers.append(
             MixScheduler(
                 optimizer,

@@ -72,11 +72,14 @@ def td3(trial: Trial) -> float:
         **({} if params.backend == "numpy" else {"device": params.device}),
     )
     critics, actor = (list(m.named_parameters()) for m in (learner.critics, learner.actor))
+    layers = {"critics": [name for name, _ in critics], "actor": [name for name, _ in actor]}
+    if params.norm == "group":
+        layers = {name: [name] for name in layers}
     optimizer, scheduler = build_optimizer(
-        params, critics, other_layers=[name for name, _ in actor]
+        params, critics, other_layers=layers["actor"], name="critics"
     )
     actor_optimizer, actor_scheduler = build_optimizer(
-        params, actor, other_layers=[name for name, _ in critics]
+        params, actor, other_layers=layers["critics"], name="actor"
     )
     buffer = ReplayBuffer(
         min(params.buffer_size, params.total_timesteps),
@@ -88,8 +91,8 @@ def td3(trial: Trial) -> float:
     global_step, metrics = 0, {}
     parts: dict[str, Any] = {"episode": episode, "generators": generators, "learner": learner}
     parts |= {"optimizer": optimizer, "actor_optimizer": actor_optimizer, "buffer": buffer}
-    if scheduler is not None and actor_scheduler is not None:
-        parts |= {"scheduler": scheduler, "actor_scheduler": actor_scheduler}
+    followed = {"scheduler": scheduler, "actor_scheduler": actor_scheduler}
+    parts |= {name: one for name, one in followed.items() if one is not None}
     if state := restore(trial, parts):
         global_step, metrics = state["global_step"], state["metrics"]
         evaluation.returns = state["evaluations"]

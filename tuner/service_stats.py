@@ -84,7 +84,7 @@ def service_stats(database: Database) -> ServiceStats:
 
 
 def _queue_seconds(session: Session) -> float:
-    """How long the oldest trial has waited for a worker: one to be taken up again, or a free slot."""
+    """How long a worker has been waited for: by a trial to be taken up again, or a free slot."""
     now = session.scalar(select(db_now())) or 0.0
     for_workers = StudyRow.state.in_(CLAIMABLE_STUDY) & StudyRow.id.not_in(leases.remote_studies())
     running = (

@@ -162,6 +162,13 @@ def part(**table: object) -> dict[str, object]:
             {"alpha_rule": "exponential", "alpha_gamma": 0.9, "alpha_end_factor": 2.0},
             r"alpha_end_factor=2\.0 is not on the way of alpha_gamma=0\.9",
         ),
+        ({"alpha_rule": "exponential"}, "'exponential' needs alpha_gamma"),
+        ({"alpha_rule": "saturation", "k": 0.3}, r"k=0\.3 has no effect with alpha_rule='sat"),
+        ({"alpha": 50.0, "k": 0.3}, r"k=0\.3 has no effect with alpha=50\.0"),
+        (
+            {"alpha_rule": "sqrt_d", "alpha_saturation": 0.1, "k": 0.3},
+            r"k=0\.3 has no effect with alpha_saturation=0\.1",
+        ),
         ({"alpha_layers": "*.weight"}, "alpha_layers=.* has no effect with alpha_rule='constant'"),
         (
             {"alpha_rule": "sqrt_d", "alpha_layers": "w*"},
@@ -174,6 +181,20 @@ def part(**table: object) -> dict[str, object]:
 def test_arguments_that_do_not_fit_are_named(params: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         OptimizerParams.model_validate(params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"alpha_rule": "saturation", "alpha_start": "keep"},
+        {"alpha_rule": "saturation", "alpha_layers": "*.weight"},
+        {"alpha": 50.0, "alpha_layers": "*.weight"},
+        {"alpha_rule": "sqrt_d"},
+        {"alpha_rule": "linear", "alpha_total_steps": 9},
+    ],
+)
+def test_k_stays_where_some_alpha_begins_with_it(params: dict[str, object]) -> None:
+    assert OptimizerParams.model_validate(params | {"k": 0.3}).k == 0.3
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "lion"])

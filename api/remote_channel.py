@@ -125,12 +125,15 @@ class HttpChannel:
             with self._changed:
                 self._last = last
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._error is not None or self._told is not None)
+                self._changed.wait_for(
+                    lambda: self._error or self._told is not None or self._closing.is_set()
+                )
                 self._check()
+                if self._told is None:
+                    raise LostTrialError("the trial was given up before")
+                return self._told
         finally:
             self.abandon()
-        assert self._told is not None
-        return self._told
 
     def abandon(self) -> None:
         """Send nothing more: the lease will run out."""

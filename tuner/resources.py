@@ -123,7 +123,7 @@ def gpu_names(count: int | None) -> list[str]:
         names = [str(number) for number in range(count)]
     else:
         # Not nvidia-nvswitch0 and the like, which are no GPUs.
-        files = [path for path in DEVICES.iterdir() if re.fullmatch(r"nvidia\d+", path.name)]
+        files = [path for path in DEVICES.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
         names = [str(number) for number in range(len(files))]
     return names[:count]
 

@@ -14,7 +14,7 @@ import torch
 
 from alphagrad.api import remote_http
 from alphagrad.api.settings import ApiSettings
-from alphagrad.client import RemoteTrial
+from alphagrad.client import LostTrialError, RemoteTrial
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner.metrics import MAX_BATCH
 from tests.api.gate import Gate, gate
@@ -144,3 +144,11 @@ def test_the_latest_command_has_the_last_word_after_a_takeover(
     optimizer = run(second, lambda: states() == both and not second._line.commands)
     assert optimizer.alphas() == {"weight": 20.0, "bias": 10.0}
     second.tell(0.5)
+
+
+def test_a_trial_that_was_given_up_has_no_end(api: httpx.Client, ask: Ask) -> None:
+    RemoteStudy(api, "s", n_trials=1)
+    trial = ask()
+    trial._abandon()
+    with pytest.raises(LostTrialError, match="given up before"):
+        trial.tell(0.5)

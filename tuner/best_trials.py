@@ -19,8 +19,8 @@ _FRONT = (
 )
 _FEASIBLE = select(TrialRow).where(_OF_STUDY, TrialRow.state == "COMPLETE", TrialRow.feasible)
 _BEST = {
-    "maximize": _FEASIBLE.order_by(TrialRow.value.desc()).limit(bindparam("most")),
-    "minimize": _FEASIBLE.order_by(TrialRow.value.asc()).limit(bindparam("most")),
+    "maximize": _FEASIBLE.order_by(TrialRow.value.desc(), TrialRow.number).limit(bindparam("most")),
+    "minimize": _FEASIBLE.order_by(TrialRow.value.asc(), TrialRow.number).limit(bindparam("most")),
 }
 
 
@@ -72,7 +72,8 @@ def best_trials(session: Session, study: StudyRow, *, most: int = 1) -> list[Tri
         most: of one objective at most so many, the best first.
 
     Returns:
-        Those, or with several objectives the Pareto front: at most ``MOST_BEST``, by number.
+        Those, of equal ones the one with the lowest number first; or with several objectives the
+        Pareto front: at most ``MOST_BEST``, by number.
     """
     if study.spec.get("directions"):
         return list(session.scalars(_FRONT, {"study": study.id}))

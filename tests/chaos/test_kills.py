@@ -7,11 +7,12 @@ import os
 import pytest
 
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale
+from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
 from tests.chaos.service import Place
 from tests.chaos.storm import storm
 
 
+@on_postgresql_or_both  # on SQLite with all tests: tests/tuner/test_worker.py
 @pytest.mark.timeout(3600)
 def test_sigkill_at_random_moments(
     place: Place, books: Books, scale: Scale, record: Record

@@ -21,7 +21,7 @@ from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale
+from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
 from tests.chaos.outage import at_work, ends, status_while_away
 from tests.chaos.service import Place
 from tests.chaos.storm import body
@@ -168,6 +168,7 @@ def skewed(tmp_path: Path) -> Callable[[int], dict[str, str]]:
     return make
 
 
+@on_postgresql_or_both
 @pytest.mark.timeout(300)
 def test_workers_whose_clocks_differ_by_two_hours(
     place: Place,

@@ -14,14 +14,12 @@ from alphagrad.tuner import StudySpec
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale
+from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
 from tests.chaos.service import Place
 from tests.chaos.storm import body
 from tests.processes import command_line, descendants
 from tests.waiting import until
 
-# With all tests one will do: Ray's part is the same on both, and its storm takes a minute.
-DATABASES = ["sqlite", "postgresql"] if os.environ.get("CHAOS_SCALE") == "full" else ["postgresql"]
 LONGEST_PAUSE = 2.5
 """Seconds from a trial's first word to the next kill: time for two trials, so that work goes on."""
 
@@ -39,7 +37,7 @@ def seats_of(place: Place) -> list[int]:
     return [pid for pid in below if command_line(pid).startswith(b"ray::Seat")]
 
 
-@pytest.mark.parametrize("database_url", DATABASES, indirect=True)
+@on_postgresql_or_both
 @pytest.mark.timeout(3600)
 def test_sigkill_of_drivers_and_of_seats(
     place: Place, books: Books, scale: Scale, record: Record

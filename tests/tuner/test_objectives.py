@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial
+from sqlalchemy import text
 
 from alphagrad.api.study_models import StudyOut
 from alphagrad.tuner import NonRetryableError, StudySpec, Trial, leases, results
@@ -27,6 +28,7 @@ from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.outcomes import outcome, with_constraints
 from alphagrad.tuner.study_store import get_study
 from tests.tuner.asker import Asker
+from tests.tuner.by_hand import play
 
 Spec = Callable[..., StudySpec]
 BOTH = ["maximize", "minimize"]
@@ -301,3 +303,19 @@ def test_studies_of_several_objectives_and_constraints(
         assert shown.best_trials[0].feasible
     limited = optuna_trials(database, "limits")
     assert limited[5].system_attrs["constraints"] == pytest.approx([0.35, -0.85])
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_of_equal_trials_the_first_is_the_best(
+    database: Database,
+    optuna_storage: OptunaStorage,
+    submit: Callable[..., StudyRow],
+    direction: str,
+) -> None:
+    submit(n_trials=3, direction=direction)
+    play(database, optuna_storage, ["COMPLETE"] * 3)
+    with database.write() as session:
+        session.execute(text("UPDATE alphagrad_trials SET value = 0.5"))
+    best = get_study(database, "s").best
+    assert best is not None
+    assert best.number == 0

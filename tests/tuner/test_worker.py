@@ -261,7 +261,7 @@ def test_another_worker_goes_on_from_the_checkpoint(
     check_books(database, "s", [theirs])
 
 
-@on_sqlite  # on both: tests/chaos/test_kills.py
+@on_sqlite  # on PostgreSQL: tests/chaos/test_kills.py
 def test_kill_minus_nine_in_the_middle_of_a_study(
     database: Database,
     environment: dict[str, str],

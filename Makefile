@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv alphagrad api optim scheduler studies tuner || true
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop serve test test-setup test-tools chaos fuzz docs docs-cli docs-serve check gates format bench dist check-wheel lock clean
+.PHONY: help run stop serve test test-setup test-tools chaos fuzz docs docs-cli docs-serve check gates style types format bench dist check-wheel lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,16 @@ docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew w
 docs-cli: .venv/run-ready ## write docs/cli.md from the commands
 	@$(BIN)/python scripts/docs_cli.py
 
-check: ## ruff, mypy and import-linter beside every test: tests that wait leave mypy a core
-	@$(MAKE) -s -j 2 gates test
+check: style ## ruff, then mypy and import-linter beside every test: tests that wait leave mypy a core
+	@$(MAKE) -s -j 2 types test
 
-gates: test-setup
+gates: style types
+
+style: test-setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+types: test-setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 

@@ -1,4 +1,4 @@
-"""API keys as a server checks them: a few hashes in memory, never older than a second."""
+"""API keys as a server checks them: a few hashes in memory, for a second."""
 
 from __future__ import annotations
 

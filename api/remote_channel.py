@@ -126,11 +126,12 @@ class HttpChannel:
                 self._last = last
                 self._changed.notify_all()
                 self._changed.wait_for(
-                    lambda: self._error or self._told is not None or self._closing.is_set()
+                    lambda: self._told is not None or self._error or self._closing.is_set()
                 )
-                self._check()
-                if self._told is None:
+                if self._told is None and self._closing.is_set():
                     raise LostTrialError("the trial was given up before")
+                self._check()
+                assert self._told is not None
                 return self._told
         finally:
             self.abandon()
@@ -146,9 +147,10 @@ class HttpChannel:
         while self._wait():
             with self._changed:
                 batch = list(islice(self._queue, remote_batch.count(self._queue)))
+                last = self._last  # now: what is said later than the batch goes before it
             try:
-                if self._last is not None and not batch:
-                    self._tell(self._last)
+                if last is not None and not batch:
+                    self._tell(last)
                     return
                 self._speak(batch)
             except Exception as error:  # noqa: BLE001  (the training's thread raises it)
@@ -206,7 +208,7 @@ class HttpChannel:
         if isinstance(self._error, LostTrialError):
             raise LostTrialError(str(self._error))
         if isinstance(self._error, ApiError):
-            raise ApiError(
+            raise type(self._error)(
                 str(self._error),
                 status=self._error.status,
                 kind=self._error.kind,

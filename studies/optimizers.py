@@ -129,14 +129,16 @@ def follow_params(
         ]
         for optimizer in optimizers
     ]
-    names = {name for pairs in named for name, _ in pairs}
-    for optimizer, pairs in zip(optimizers, named, strict=True):
-        others = names - {name for name, _ in pairs}
+    layers = [one.layer_names() if isinstance(one, AlphaGrad) else [] for one in optimizers]
+    for place, (optimizer, pairs) in enumerate(zip(optimizers, named, strict=True)):
+        others = [layer for names in layers[:place] + layers[place + 1 :] for layer in names]
+        name = optimizer.param_groups[0].get("name")
         old, new = (
-            build_optimizer(_of_optimizer(params), pairs, other_layers=others)[0].param_groups
+            build_optimizer(_of_optimizer(params), pairs, other_layers=others, name=name)[0]
             for params in (before, now)
         )
-        for group, was, wanted in zip(optimizer.param_groups, old, new, strict=True):
+        groups = zip(optimizer.param_groups, old.param_groups, new.param_groups, strict=True)
+        for group, was, wanted in groups:
             for key in wanted.keys() - NO_SETTING:
                 if key in KNOBS:
                     group[key] = _moved(group[key], was[key], wanted[key])

@@ -48,6 +48,12 @@ def build_schedulers(
 
     rule, arguments = params.alpha_rule, params.scheduler_arguments()
     parts = [part for part in params.alpha_parts or () if is_here(part.alpha_layers)]
+    if rule == "sequential" and 0 < len(parts) < len(params.alpha_parts or ()):
+        known = ", ".join(names)
+        raise ValueError(
+            "alpha_parts: each part of a sequence needs layers of each of the task's optimizers, "
+            f"or all of them layers of one; one has {known}"
+        )
     schedulers: list[AlphaScheduler] = []
     if not is_here(params.alpha_layers) or (params.alpha_parts and not parts):
         pass

@@ -10,7 +10,7 @@ from typing import Any
 def until(condition: Callable[[], Any], *, seconds: float, what: str = "") -> Any:
     """Wait for a call to return something true, and return that; ``what`` it is, an error says.
 
-    What is waited for needs the processor too: looking takes a fifth of it at most.
+    What is waited for needs the processor too: a look of up to 50 ms takes a fifth of it at most.
     """
     give_up_at = time.monotonic() + seconds
     while True:

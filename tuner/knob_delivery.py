@@ -8,10 +8,11 @@ from alphagrad.tuner.messages import KnobCommand
 
 
 class KnobDelivery:
-    """The commands that one attempt was given: each once, and so that the latest has the last word.
+    """The commands that one attempt was given, so that the latest has the last word.
 
-    What an earlier attempt applied at steps that are made anew is asked for once more when the
-    first of them is there, perhaps after newer commands: those are then given again behind it.
+    Each is given when it is asked for. What an earlier attempt applied at steps that are made anew
+    is asked for once more when the first of them is there, perhaps after newer commands: those are
+    then given again behind it.
 
     Example:
         >>> delivery = KnobDelivery()

@@ -11,19 +11,20 @@ const asWords = (name, value) => (Math.abs(value) === Infinity ? String(value) :
 
 async function post(path, body) {
   for (;;) {
+    let answer;
     try {
-      const answer = await fetch(`${url}/v1/studies/${encodeURIComponent(study)}/${path}`, {
+      answer = await fetch(`${url}/v1/studies/${encodeURIComponent(study)}/${path}`, {
         method: "POST",
         headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
         body: JSON.stringify(body, asWords),
       });
       if (answer.ok) return await answer.json();
-      if (answer.status < 500 && answer.status !== 429) {
-        const { detail, type } = await answer.json();
-        throw type.endsWith(":stale-fence") ? new Lost(detail) : new Error(detail);
-      }
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // what fetch throws without an answer
+    } catch {
+      answer = undefined; // none, or half of one
+    }
+    if (answer && answer.status < 500 && answer.status !== 429) {
+      const { detail, type } = await answer.json();
+      throw String(type).endsWith(":stale-fence") ? new Lost(detail) : new Error(detail);
     }
     await sleep(0.2); // the server is away: say it again
   }

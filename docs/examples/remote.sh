@@ -67,3 +67,4 @@ while post trials:ask "{\"client\": \"$client\"}"; do
   [ $state = LOST ] || post "trials/$number:tell" "$result}" || refused
 done
 refused
+exit 1

@@ -119,6 +119,27 @@ def test_alpha_by_layer_follows_in_the_optimizer_that_has_the_layer() -> None:
     assert critic.alphas()["critic.weight"] == 20.0
 
 
+def test_networks_that_are_a_layer_each_follow_by_their_names() -> None:
+    before: Params = {"norm": "group", "alpha": 50.0, "alpha_layers": "actor"}
+    networks = {name: torch.nn.Linear(4, 3) for name in ("critics", "actor")}
+    optimizers = [
+        build_optimizer(
+            OptimizerParams(**before),
+            network.named_parameters(part),
+            other_layers=["critics" if part == "actor" else "actor"],
+            name=part,
+        )[0]
+        for part, network in networks.items()
+    ]
+    follow_params(optimizers, before=before, now=before | {"alpha": 60.0})
+    critics, actor = optimizers
+    assert isinstance(actor, AlphaGrad)
+    assert isinstance(critics, AlphaGrad)
+    assert actor.alphas() == {"actor": 60.0}
+    assert critics.alphas().keys() == {"critics"}
+    assert critics.alphas()["critics"] != 60.0
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd", "lion"])
 def test_the_other_optimizers_follow_in_their_step_size(name: str) -> None:
     before = {"optimizer": name, "learning_rate": 1e-3}

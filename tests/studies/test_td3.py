@@ -228,6 +228,13 @@ def test_a_part_of_a_chain_may_be_for_one_network_alone(tmp_path: Path) -> None:
         assert set(torch.as_tensor(group["alpha"]).flatten().tolist()) == {alpha}
 
 
+def test_a_sequence_for_parts_of_networks_is_refused_before_it_starts() -> None:
+    parts = [{"rule": "constant", "alpha": 5.0}, {"rule": "sqrt_d", "k": 1.0, "layers": "actor.*"}]
+    params = {"alpha_rule": "sequential", "alpha_parts": parts, "alpha_milestones": (50,)}
+    with pytest.raises(ValueError, match="each part of a sequence needs layers of each"):
+        run("td3", SMALL | params)
+
+
 def test_a_pruned_trial_ends_at_its_report() -> None:
     line = Line(prune_at=200)
     with pytest.raises(TrialPruned, match="pruned at step 200"):

@@ -61,10 +61,10 @@ class _Answer(httpx.SyncByteStream):
         self._sent: Message = {}
         self._error: Exception | None = None
         self._among = among
-        among.add(self)
         self._gone = portal.call(anyio.Event)
         pieces = portal.call(anyio.create_memory_object_stream[bytes], BUFFERED_PIECES)
         self._put, self._pieces = pieces
+        among.add(self)
 
     async def run(self, app: FastAPI) -> None:
         """Run the application on the request."""

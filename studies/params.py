@@ -160,6 +160,7 @@ class OptimizerParams(SchedulerParams):
             why = "alpha_rule='saturation', which starts from the first gradients"
         elif everywhere and rule == "sqrt_d" and self.alpha_saturation is not None:
             why = f"alpha_saturation={self.alpha_saturation}"
-        if why is not None and self.k != type(self).model_fields["k"].default:
+        reads_k = self.optimizer == "alphagrad"  # others let it be, so that one study compares them
+        if reads_k and why is not None and self.k != type(self).model_fields["k"].default:
             raise ValueError(f"k={self.k} has no effect with {why}; leave it out")
         return self

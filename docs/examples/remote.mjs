@@ -22,8 +22,8 @@ async function post(path, body) {
     } catch {
       answer = undefined; // none, or half of one
     }
-    if (answer && answer.status < 500 && answer.status !== 429) {
-      const { detail, type } = await answer.json();
+    if (answer && answer.status < 500 && ![408, 429].includes(answer.status)) {
+      const { detail, type } = await answer.json().catch(() => ({ detail: `status ${answer.status}` }));
       throw String(type).endsWith(":stale-fence") ? new Lost(detail) : new Error(detail);
     }
     await sleep(0.2); // the server is away: say it again

@@ -14,7 +14,7 @@ post() { # post PATH BODY: repeated until the server answers; fails if it refuse
         -d "$2" "$ALPHAGRAD_URL/v1/studies/$study/$1") || status=000
     case $status in
       2??) return 0 ;;
-      000 | 429 | 5??) sleep 0.2 ;;
+      000 | 408 | 429 | 5??) sleep 0.2 ;;
       *) return 1 ;;
     esac
   done

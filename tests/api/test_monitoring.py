@@ -273,7 +273,7 @@ def test_without_its_database_a_server_lives_and_is_not_ready(
                 found = wait_for(lambda: down(samples(client)))
                 assert not any(name == "alphagrad_trials" for name, _ in found)
                 submitted = client.post(
-                    "/v1/studies", json={"name": "s"}, headers={"Idempotency-Key": "k"}
+                    "/v1/studies", json={"name": "s"}, headers=headers | {"Idempotency-Key": "k"}
                 )
                 assert submitted.status_code == 503
                 postgres.start()

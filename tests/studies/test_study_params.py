@@ -187,6 +187,7 @@ def test_arguments_that_do_not_fit_are_named(params: dict[str, object], message:
     "params",
     [
         {"alpha_rule": "saturation", "alpha_start": "keep"},
+        {"alpha_rule": "saturation", "optimizer": "adam"},
         {"alpha_rule": "saturation", "alpha_layers": "*.weight"},
         {"alpha": 50.0, "alpha_layers": "*.weight"},
         {"alpha_rule": "sqrt_d"},

@@ -11,6 +11,8 @@ import httpx
 from alphagrad import __version__
 
 PROBLEM = "urn:alphagrad:problem:"
+PASSING = (408, 429)
+"""Refusals that say nothing of the request: it may be taken in a while."""
 
 
 class FieldProblem(TypedDict):
@@ -47,6 +49,16 @@ class ApiError(RuntimeError):
 
 class ServerAwayError(ApiError):
     """No server answers, or its database does not."""
+
+
+def may_pass(error: ApiError) -> bool:
+    """Whether the same request may have a better answer in a while.
+
+    Example:
+        >>> may_pass(ServerAwayError("", status=503)), may_pass(ApiError("", status=404))
+        (True, False)
+    """
+    return isinstance(error, ServerAwayError) or error.status in PASSING
 
 
 def away(url: str, error: httpx.TransportError) -> ServerAwayError:

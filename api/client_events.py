@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httpx
 
 from alphagrad.api.client_answers import EventData
-from alphagrad.api.client_errors import ApiError, away, refusal
-from alphagrad.api.client_patience import AGAIN, Patience, retry_after
+from alphagrad.api.client_errors import ApiError, away, may_pass, refusal
+from alphagrad.api.client_patience import Patience, retry_after
 from alphagrad.api.client_server import Server
 from alphagrad.api.client_steps import Item, Items, Open, Read, Sleep
 
@@ -86,7 +86,7 @@ def follow(
             response = yield Open(server.request("GET", path, headers=headers, timeout=silence))
             if not response.is_success:
                 failure, asked = refusal(server.url, response), retry_after(response)
-                if response.status_code not in AGAIN:
+                if not may_pass(failure):
                     raise failure
             else:
                 parser = EventParser()

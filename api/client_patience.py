@@ -9,8 +9,6 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-AGAIN = (408, 429, 502, 503, 504)
-"""Statuses of a server that may have a better answer to the same request in a while."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 

@@ -8,8 +8,8 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from alphagrad.api.client_errors import ApiError, away, not_json, refusal
-from alphagrad.api.client_patience import AGAIN, Patience, retry_after
+from alphagrad.api.client_errors import ApiError, away, may_pass, not_json, refusal
+from alphagrad.api.client_patience import Patience, retry_after
 from alphagrad.api.client_steps import Item, Items, Open, Read, Send, Sleep, Steps
 
 T = TypeVar("T")
@@ -125,9 +125,7 @@ class Server:
                 failure, asked = refusal(self.url, response), retry_after(response)
                 # A server that died, or another try of this request, holds the key for a while.
                 held = failure.kind == "idempotency-in-progress"
-                # Of a trial that is silent the server says so, and it is not asked the same again.
-                away_now = response.status_code in AGAIN and failure.kind != "no-answer"
-                if not (away_now or held):
+                if not (held or may_pass(failure)):
                     raise failure
             pause = patience.pause(asked=asked)
             if pause is None:

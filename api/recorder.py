@@ -32,7 +32,6 @@ class Recorder:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._entries: deque[tuple[float, audit.Entry]] = deque()
-        self._given_up = 0
         self._used: set[int] = set()
         self._noted: dict[int, float] = {}
         self._lock = threading.Lock()
@@ -47,7 +46,6 @@ class Recorder:
             self._entries.append((time.monotonic(), entry))
             if len(self._entries) > MOST_WAITING:
                 self._entries.popleft()
-                self._given_up += 1
                 logger.error("the database is away: an entry of the audit log is lost")
         self._start()
 
@@ -70,15 +68,15 @@ class Recorder:
         with self._writing:
             with self._lock:
                 waiting, used = list(self._entries), list(self._used)
-                given_up = self._given_up
             if not waiting and not used:
                 return
             now = time.monotonic()
             entries = [replace(entry, age=now - at) for at, entry in waiting]
             audit.append(self._database, entries, used_keys=used)
             with self._lock:
-                for _ in waiting[self._given_up - given_up :]:  # some were given up meanwhile
-                    self._entries.popleft()
+                for one in waiting:
+                    if self._entries and self._entries[0] is one:  # it was not given up meanwhile
+                        self._entries.popleft()
                 self._used.difference_update(used)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from optuna import TrialPruned
 
-from alphagrad.api.client_errors import ServerAwayError, away, refusal
+from alphagrad.api.client_errors import PASSING, ServerAwayError, away, refusal
 from alphagrad.api.client_server import HOPELESS, address
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class RemoteServer:
                 if answer.is_success:
                     found: dict[str, Any] = answer.json()
                     return found
-                if answer.status_code < 500 and answer.status_code not in (408, 429):
+                if answer.status_code < 500 and answer.status_code not in PASSING:
                     raise _refusal(self._url, answer, of_trial=what.startswith("trials/"))
                 trouble = f"{self._url} answers {answer.status_code}"
                 wait = _retry_after(answer)

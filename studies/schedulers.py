@@ -65,12 +65,12 @@ def build_schedulers(
         elif rule == "sqrt_d" and arguments:
             k = None if "saturation" in arguments else params.k
             SqrtDAlpha(optimizer, k=k, **arguments)
-    elif params.alpha_parts is None:
+    elif not parts:
         schedulers.append(_follow(params, optimizer))
     elif rule == "chained":
         schedulers.append(ChainedAlpha([_follow(part, optimizer) for part in parts]))
     else:
-        factories = [partial(_follow, part) for part in params.alpha_parts]
+        factories = [partial(_follow, part) for part in parts]
         milestones = params.alpha_milestones or ()
         schedulers.append(SequentialAlpha(optimizer, schedulers=factories, milestones=milestones))
     if params.mix_end is not None and is_here(params.mix_layers):

@@ -24,11 +24,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from alphagrad.api.app import create_app
 from alphagrad.api.server import Server
 from alphagrad.api.settings import ApiSettings
+from alphagrad.client import RemoteTrial
 from alphagrad.tuner.database import Database
 from tests.api.browsing import ARGS, log_in
 from tests.conftest import need
 from tests.waiting import until
 
+Ask = Callable[..., RemoteTrial]
 Wait = Callable[..., Any]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -112,6 +114,21 @@ def state(app: FastAPI, state_url: str) -> Iterator[Database]:
 def name() -> str:
     """The name of a study that no other test has."""
     return f"study-{next(_names)}"
+
+
+@pytest.fixture
+def ask(server_url: str, key: str, name: str, tmp_path: Path) -> Iterator[Ask]:
+    """Asks for a trial of the test's study; what was not told is abandoned at the end."""
+    asked: list[RemoteTrial] = []
+
+    def ask(**options: Any) -> RemoteTrial:
+        given: dict[str, Any] = {"study": name, "checkpoints": tmp_path} | options
+        asked.append(RemoteTrial.ask(server_url, key, **given))
+        return asked[-1]
+
+    yield ask
+    for trial in asked:
+        trial._abandon()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ class Gate:
 
     Attributes:
         url: where clients come in.
-        is_shut: whoever comes is turned away.
     """
 
     def __init__(self, url: str) -> None:
@@ -22,19 +21,22 @@ class Gate:
         self._server = (place.hostname or "", place.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.is_shut = False
+        self._is_shut = False
         self._lines: list[list[socket.socket]] = []
         self._silent: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._run(self._accept)
 
     def shut(self) -> None:
-        """Cut all lines and take no more until ``is_shut`` is false again."""
-        self.is_shut = True
-        self.cut()
+        """Cut all lines, and turn away whoever comes until it is opened."""
+        self._is_shut = True
+        self._cut()
 
-    def cut(self) -> None:
-        """Cut all lines."""
+    def open(self) -> None:
+        """Hand on who comes from now on."""
+        self._is_shut = False
+
+    def _cut(self) -> None:
         for end in (end for line in self._lines for end in line):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -46,7 +48,7 @@ class Gate:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
-        self.cut()
+        self._cut()
         for thread in self._threads:
             thread.join()
         for end in (self._listener, *(end for line in self._lines for end in line)):
@@ -60,7 +62,7 @@ class Gate:
         with suppress(OSError):  # it was closed
             while True:
                 client, _ = self._listener.accept()
-                if self.is_shut:
+                if self._is_shut:
                     client.close()
                     continue
                 line = [client, socket.create_connection(self._server)]

@@ -17,61 +17,53 @@ from alphagrad.api.settings import ApiSettings
 from alphagrad.client import LostTrialError, RemoteTrial
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner.metrics import MAX_BATCH
+from tests.api.conftest import Ask
 from tests.api.gate import Gate, gate
 from tests.api.remote_study import RemoteStudy
 from tests.api.serving import serving
 
-KEY = "the key of the network"
 LEASE = 9.0
-Ask = Callable[..., RemoteTrial]
 
 
 @pytest.fixture
-def network(tmp_path: Path, migrated_sqlite: Callable[[Path], str]) -> Iterator[Gate]:
-    settings = {"home": tmp_path, "api_key": KEY, "lease_seconds": LEASE}
+def network(tmp_path: Path, migrated_sqlite: Callable[[Path], str], key: str) -> Iterator[Gate]:
+    settings = {"home": tmp_path, "api_key": key, "lease_seconds": LEASE}
     settings["database_url"] = migrated_sqlite(tmp_path / "alphagrad.db")
     with serving(ApiSettings.model_validate(settings)) as url, gate(url) as network:
         yield network
 
 
 @pytest.fixture
-def api(network: Gate) -> Iterator[httpx.Client]:
-    bearer = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=network.url, headers=bearer, timeout=30.0) as client:
-        yield client
+def server_url(network: Gate) -> str:
+    """Where ``ask`` asks."""
+    return network.url
 
 
 @pytest.fixture
-def ask(network: Gate, tmp_path: Path) -> Iterator[Ask]:
-    asked: list[RemoteTrial] = []
-
-    def ask() -> RemoteTrial:
-        asked.append(RemoteTrial.ask(network.url, KEY, study="s", checkpoints=tmp_path))
-        return asked[-1]
-
-    yield ask
-    for trial in asked:
-        trial._abandon()
+def api(server_url: str, key: str) -> Iterator[httpx.Client]:
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=server_url, headers=bearer, timeout=30.0) as client:
+        yield client
 
 
 def test_a_result_waits_for_a_server_that_is_away(
-    network: Gate, api: httpx.Client, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    network: Gate, api: httpx.Client, name: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    RemoteStudy(api, "s", n_trials=1)
+    RemoteStudy(api, name, n_trials=1)
     trial = ask()
     monkeypatch.setattr(remote_http, "LONGEST_PAUSE", 0.1)
     network.shut()
     time.sleep(LEASE / 2)  # a heartbeat was refused, and is tried again
-    threading.Timer(0.5, lambda: setattr(network, "is_shut", False)).start()
+    threading.Timer(0.5, network.open).start()
     told = trial.tell(0.5)
     assert (told["state"], told["value"], told["attempt"]) == ("COMPLETE", 0.5, 1)
 
 
 def test_a_line_that_went_silent_costs_no_lease(
-    network: Gate, api: httpx.Client, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    network: Gate, api: httpx.Client, name: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_http, "FIRST_ANSWER_SECONDS", 0.5)
-    study = RemoteStudy(api, "s", n_trials=1)
+    study = RemoteStudy(api, name, n_trials=1)
     trial = ask()
     network.silence()
     with httpx.Client(base_url=network.url, headers=api.headers, timeout=30.0) as others:
@@ -84,32 +76,32 @@ def test_a_line_that_went_silent_costs_no_lease(
 
 
 def test_a_result_that_went_into_a_silent_line_is_told_again(
-    network: Gate, api: httpx.Client, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    network: Gate, api: httpx.Client, name: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_http, "FIRST_ANSWER_SECONDS", 0.5)
-    RemoteStudy(api, "s", n_trials=1)
+    RemoteStudy(api, name, n_trials=1)
     trial = ask()
     network.silence()
     assert trial.tell(0.5)["attempt"] == 1
 
 
-def test_values_of_any_number_of_names_fit_a_batch(api: httpx.Client, ask: Ask) -> None:
-    RemoteStudy(api, "s", n_trials=1)
+def test_values_of_any_number_of_names_fit_a_batch(api: httpx.Client, name: str, ask: Ask) -> None:
+    study = RemoteStudy(api, name, n_trials=1)
     trial = ask()
     for step in range(MAX_BATCH // 3 + 10):
         trial.record({"a": step, "b": -step, "c": 0.5}, step=step)
     trial.tell(0.5)
-    found: dict[str, Any] = api.get("/v1/studies/s/trials/0/metrics?max_steps=20000").json()
-    for name, sign in (("a", 1), ("b", -1)):
-        values = found["metrics"][name]["values"]
+    found: dict[str, Any] = study.get("/trials/0/metrics?max_steps=20000")
+    for metric, sign in (("a", 1), ("b", -1)):
+        values = found["metrics"][metric]["values"]
         assert values == [sign * step for step in range(MAX_BATCH // 3 + 10)]
 
 
 def test_the_latest_command_has_the_last_word_after_a_takeover(
-    network: Gate, api: httpx.Client, ask: Ask
+    network: Gate, api: httpx.Client, name: str, ask: Ask
 ) -> None:
     """The first is asked for again when its step is made anew, which is after the second came."""
-    study = RemoteStudy(api, "s", n_trials=1)
+    study = RemoteStudy(api, name, n_trials=1)
     first = ask()
 
     def run(trial: RemoteTrial, turned: Callable[[AlphaGrad], bool]) -> None:
@@ -127,14 +119,8 @@ def test_the_latest_command_has_the_last_word_after_a_takeover(
         return [knob["state"] for knob in study.get("/trials/0/knobs")["items"]]
 
     path = f"{study.path}/trials/0/alpha"
-    asked: list[dict[str, Any]] = []
-
-    def turned() -> bool:
-        if not asked:
-            asked.append(api.patch(path, json={"layers": "*", "alpha": 10.0}).json())
-        return states() == ["applied"]
-
-    run(first, lambda _: turned())
+    api.patch(path, json={"layers": "*", "alpha": 10.0}).raise_for_status()
+    run(first, lambda _: states() == ["applied"])
     first._abandon()
     time.sleep(LEASE + 0.5)
     second = ask()
@@ -145,8 +131,8 @@ def test_the_latest_command_has_the_last_word_after_a_takeover(
     second.tell(0.5)
 
 
-def test_a_trial_that_was_given_up_has_no_end(api: httpx.Client, ask: Ask) -> None:
-    RemoteStudy(api, "s", n_trials=1)
+def test_a_trial_that_was_given_up_has_no_end(api: httpx.Client, name: str, ask: Ask) -> None:
+    RemoteStudy(api, name, n_trials=1)
     trial = ask()
     trial._abandon()
     with pytest.raises(LostTrialError, match="given up before"):

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +27,8 @@ from alphagrad.client import (
 )
 from alphagrad.optim import AlphaGrad
 from alphagrad.tuner import NonRetryableError, TrialPruned
-from tests.api.conftest import Wait
+from tests.api.conftest import Ask, Wait
 from tests.api.remote_study import RemoteStudy
-
-Ask = Callable[..., RemoteTrial]
-
-
-@pytest.fixture
-def ask(server_url: str, key: str, name: str, tmp_path: Path) -> Iterator[Ask]:
-    """Asks for a trial of the test's study; what was not told is abandoned at the end."""
-    asked: list[RemoteTrial] = []
-
-    def ask(**options: Any) -> RemoteTrial:
-        given: dict[str, Any] = {"study": name, "checkpoints": tmp_path} | options
-        asked.append(RemoteTrial.ask(server_url, key, **given))
-        return asked[-1]
-
-    yield ask
-    for trial in asked:
-        trial._abandon()
 
 
 def train(trial: RemoteTrial, *, steps: int, until: Callable[[], bool] = lambda: True) -> float:

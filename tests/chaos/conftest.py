@@ -15,21 +15,17 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.migrate import migrate
 from tests.chaos.books import Books
 from tests.chaos.service import Place
+from tests.marks import FULL
 
 Scale = Callable[[int, int], int]
 Record = Callable[..., None]
-_FULL = os.environ.get("CHAOS_SCALE", "small") == "full"
-on_postgresql_or_both = pytest.mark.parametrize(
-    "database_url", ["sqlite", "postgresql"] if _FULL else ["postgresql"], indirect=True
-)
-"""A storm takes a minute: with all tests there is one, with ``make chaos`` one on each."""
 _FIGURES: list[dict[str, Any]] = []
 
 
 @pytest.fixture(scope="session")
 def scale() -> Scale:
     """Chooses between the amount that runs with all tests, and that of ``make chaos``."""
-    return lambda small, large: large if _FULL else small
+    return lambda small, large: large if FULL else small
 
 
 @pytest.fixture

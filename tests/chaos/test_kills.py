@@ -7,9 +7,10 @@ import os
 import pytest
 
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
+from tests.chaos.conftest import Record, Scale
 from tests.chaos.service import Place
 from tests.chaos.storm import storm
+from tests.marks import on_postgresql_or_both
 
 
 @on_postgresql_or_both  # on SQLite with all tests: tests/tuner/test_worker.py

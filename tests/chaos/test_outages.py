@@ -21,12 +21,12 @@ from alphagrad.tuner.migrate import migrate
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
+from tests.chaos.conftest import Record, Scale
 from tests.chaos.outage import at_work, ends, status_while_away
 from tests.chaos.service import Place
 from tests.chaos.storm import body
 from tests.conftest import need
-from tests.marks import on_sqlite
+from tests.marks import on_postgresql_or_both, on_sqlite
 from tests.postgres import PostgresServer, find_program
 from tests.tuner.asker import Asker
 

@@ -14,9 +14,10 @@ from alphagrad.tuner import StudySpec
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import create_study
 from tests.chaos.books import Books
-from tests.chaos.conftest import Record, Scale, on_postgresql_or_both
+from tests.chaos.conftest import Record, Scale
 from tests.chaos.service import Place
 from tests.chaos.storm import body
+from tests.marks import on_postgresql_or_both
 from tests.processes import command_line, descendants
 from tests.waiting import until
 

@@ -192,14 +192,19 @@ def test_the_knob_turns_one_optimizers_layers(tmp_path: Path, layers: str) -> No
         assert found == [3.0 if one else 20.0 for one in turned]
 
 
+def assert_alphas(state: dict[str, Any], *, critics: float, actor: float) -> None:
+    """Each network has one α."""
+    for optimizer, alpha in (("optimizer", critics), ("actor_optimizer", actor)):
+        [group] = state[optimizer]["param_groups"]
+        assert set(torch.as_tensor(group["alpha"]).flatten().tolist()) == {alpha}
+
+
 def test_a_gradient_of_all_tensors_of_a_network_is_one_layer(tmp_path: Path) -> None:
     line = Line()
     line.commands.append(KnobCommand(id=1, layers="critics", alpha=3.0, pin=None))
     params = SMALL | {"norm": "group", "alpha[actor]": 30.0, "alpha[critics]": 20.0}
     state = checkpoint_of("td3", params, tmp_path, line)
-    for optimizer, alpha in (("optimizer", 3.0), ("actor_optimizer", 30.0)):
-        [group] = state[optimizer]["param_groups"]
-        assert set(torch.as_tensor(group["alpha"]).flatten().tolist()) == {alpha}
+    assert_alphas(state, critics=3.0, actor=30.0)
 
 
 def test_a_scheduler_may_be_for_one_network_alone(tmp_path: Path) -> None:
@@ -208,9 +213,7 @@ def test_a_scheduler_may_be_for_one_network_alone(tmp_path: Path) -> None:
     state = checkpoint_of("td3", params, tmp_path, Line())
     assert "actor_scheduler" in state
     assert "scheduler" not in state
-    for optimizer, alpha in (("optimizer", 20.0), ("actor_optimizer", 10.0)):
-        [group] = state[optimizer]["param_groups"]
-        assert set(torch.as_tensor(group["alpha"]).flatten().tolist()) == {alpha}
+    assert_alphas(state, critics=20.0, actor=10.0)
     assert_resumes_exactly("td3", params, stop_at=200, folder=tmp_path / "again")
     with pytest.raises(ValueError, match="nowhere"):
         run("td3", params | {"alpha_layers": "nowhere"})
@@ -223,9 +226,7 @@ def test_a_part_of_a_chain_may_be_for_one_network_alone(tmp_path: Path) -> None:
     ]
     params = SMALL | {"alpha_rule": "chained", "alpha_parts": parts}
     state = checkpoint_of("td3", params, tmp_path, Line())
-    for optimizer, alpha in (("optimizer", 6.0), ("actor_optimizer", 5.0)):
-        [group] = state[optimizer]["param_groups"]
-        assert set(torch.as_tensor(group["alpha"]).flatten().tolist()) == {alpha}
+    assert_alphas(state, critics=6.0, actor=5.0)
 
 
 def test_a_sequence_for_parts_of_networks_is_refused_before_it_starts() -> None:

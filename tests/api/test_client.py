@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from alphagrad.client import ApiError, AsyncClient, Client, Study, Trial
+from tests.api.endless import endless
 
 Wait = Callable[..., Any]
 
 SPACE = {"epochs": 1, "alpha": {"type": "float", "low": 1, "high": 100, "log": True}}
-ENDLESS = {"total_timesteps": 10**9, "learning_starts": 200, "eval_interval": 10**8, "alpha": 20.0}
 
 
 def spec(name: str, **changes: Any) -> dict[str, Any]:
@@ -37,15 +38,10 @@ def ended(client: Client) -> Study:
 
 
 @pytest.fixture(scope="module")
-def running(client: Client, wait_for: Wait) -> Iterator[Trial]:
+def running(client: Client, service: httpx.Client, wait_for: Wait) -> Iterator[Trial]:
     """A trial that would run for days, with a trace."""
-    body = {"name": "knobs-by-client", "task": "dqn", "n_trials": 1, "params": ENDLESS}
-    study = client.submit(body)
-    trial: Trial = wait_for(lambda: next(study.trials(), None), seconds=60)
-    wait_for(lambda: trial.alpha()["step"], seconds=60)
-    yield trial
-    study.cancel()
-    study.wait(timeout=60)
+    with endless(service, wait_for, "knobs-by-client", alpha=20.0):
+        yield client.study("knobs-by-client").trial(0)
 
 
 def test_a_study_is_submitted_waited_for_and_read(client: Client, ended: Study) -> None:

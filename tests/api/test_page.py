@@ -21,7 +21,7 @@ PAPER: dict[Scheme, str] = {"dark": "rgb(16, 20, 23)", "light": "rgb(246, 246, 2
 @pytest.fixture(scope="module")
 def running(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a trial that runs until the module's end."""
-    with endless(service, wait_for, "page-live") as path:
+    with endless(service, wait_for, "page-live", alpha=20.0) as path:
         yield path
 
 

@@ -36,7 +36,7 @@ MARKED = """([tau, low, high]) => {
 @pytest.fixture(scope="module")
 def running(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a trial that runs until the module's end."""
-    with endless(service, wait_for, "page-trial") as path:
+    with endless(service, wait_for, "page-trial", alpha=20.0) as path:
         yield path
 
 

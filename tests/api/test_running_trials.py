@@ -8,43 +8,26 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.api.endless import ENDLESS, endless
+
 Wait = Callable[..., Any]
-# They would run for days; each is cancelled when its tests are through.
-ENDLESS = {
-    "total_timesteps": 10**9,
-    "learning_starts": 200,
-    "train_frequency": 2,
-    "batch_size": 16,
-    "eval_interval": 10**8,
-    "learning_rate": 1e-4,
-}
 LAYERS = [
     f"q.{layer}.{part}" for layer in ("hidden1", "hidden2", "output") for part in ("weight", "bias")
 ]
 
 
-def run_endless(
-    service: httpx.Client, wait_for: Wait, name: str, params: dict[str, Any]
-) -> Iterator[str]:
-    spec = {"name": name, "task": "dqn", "n_trials": 1, "seed": 1, "params": ENDLESS | params}
-    assert service.post("/v1/studies", json=spec).status_code == 202
-    path = f"/v1/studies/{name}/trials/0"
-    wait_for(lambda: exists(service, path) and trace_of(service, path))
-    yield path
-    service.post(f"/v1/studies/{name}:cancel")
-    wait_for(lambda: service.get(path).json()["state"] == "FAIL")
-
-
 @pytest.fixture(scope="module")
 def trial(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a running trial whose α stays as it is set."""
-    yield from run_endless(service, wait_for, "turned", {"alpha": 20.0})
+    with endless(service, wait_for, "turned", alpha=20.0) as path:
+        yield f"/v1{path}"
 
 
 @pytest.fixture(scope="module")
 def scheduled(service: httpx.Client, wait_for: Wait) -> Iterator[str]:
     """The path of a running trial whose α a scheduler moves."""
-    yield from run_endless(service, wait_for, "scheduled", {"alpha_rule": "saturation"})
+    with endless(service, wait_for, "scheduled", alpha_rule="saturation") as path:
+        yield f"/v1{path}"
 
 
 def exists(service: httpx.Client, path: str) -> bool:

@@ -1,0 +1,26 @@
+"""CartPole that rests at each step: a trial that runs all through a module leaves others a core.
+
+``env_id = "tests.api.calm_cartpole:CalmCartPole-v1"``: gymnasium imports this module for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+REST_SECONDS = 0.004
+
+
+class CalmCartPole(CartPoleEnv):
+    """At most 250 steps a second."""
+
+    def step(self, action: Any) -> Any:
+        """As CartPole's, later."""
+        time.sleep(REST_SECONDS)
+        return super().step(action)
+
+
+gymnasium.register("CalmCartPole-v1", entry_point=CalmCartPole, max_episode_steps=500)

@@ -154,8 +154,11 @@ class OptimizerParams(SchedulerParams):
     @model_validator(mode="after")
     def _k_has_effect(self) -> Self:
         rule, everywhere, why = self.alpha_rule, self.alpha_layers is None, None
+        by_layer = self.alpha_by_layer or {}
         if self.alpha is not None and (everywhere or rule not in ("constant", "sqrt_d")):
             why = f"alpha={self.alpha}"
+        elif "*" in by_layer:
+            why = f"alpha[*]={by_layer['*']}"
         elif everywhere and rule == "saturation" and self.alpha_start != "keep":
             why = "alpha_rule='saturation', which starts from the first gradients"
         elif everywhere and rule == "sqrt_d" and self.alpha_saturation is not None:

@@ -6,6 +6,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 
 from sqlalchemy import bindparam, delete, func, select
@@ -277,6 +278,7 @@ def _finished(counts: Mapping[str, int]) -> int:
     return sum(counts.get(state, 0) for state in FINISHED)
 
 
+@cache  # those of this process: what is installed meanwhile is not what it has imported
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         package: version(package) for package in RECORDED_PACKAGES

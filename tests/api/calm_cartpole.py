@@ -20,7 +20,7 @@ class CalmCartPole(CartPoleEnv):
     def step(self, action: Any) -> Any:
         """As CartPole's, later."""
         time.sleep(REST_SECONDS)
-        return super().step(action)
+        return super().step(action)  # type: ignore[no-untyped-call]
 
 
-gymnasium.register("CalmCartPole-v1", entry_point=CalmCartPole, max_episode_steps=500)
+gymnasium.register("CalmCartPole-v1", f"{__name__}:CalmCartPole", max_episode_steps=500)

@@ -23,8 +23,8 @@ def test_sigkill_at_random_moments(
     done = storm(
         place,
         books,
-        kills=scale(5, 260),
-        n_trials=scale(8, 40),
+        kills=scale(3, 260),
+        n_trials=scale(6, 40),
         workers=("one", "two")[: scale(1, 2)],
         seed=seed,
     )

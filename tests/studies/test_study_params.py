@@ -165,6 +165,7 @@ def part(**table: object) -> dict[str, object]:
         ({"alpha_rule": "exponential"}, "'exponential' needs alpha_gamma"),
         ({"alpha_rule": "saturation", "k": 0.3}, r"k=0\.3 has no effect with alpha_rule='sat"),
         ({"alpha": 50.0, "k": 0.3}, r"k=0\.3 has no effect with alpha=50\.0"),
+        ({"alpha[*]": 50.0, "k": 0.3}, r"k=0\.3 has no effect with alpha\[\*\]=50\.0"),
         (
             {"alpha_rule": "sqrt_d", "alpha_saturation": 0.1, "k": 0.3},
             r"k=0\.3 has no effect with alpha_saturation=0\.1",

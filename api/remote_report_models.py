@@ -22,7 +22,7 @@ from pydantic import (
 
 from alphagrad.api.remote_limits import MAX_CELLS, MAX_LAYERS, MAX_REPORTS, MAX_SAMPLES
 from alphagrad.tuner.messages import KnobAnswer, Metrics, Report, Trace
-from alphagrad.tuner.metrics import MAX_BATCH, MAX_NAME, MAX_NAMES
+from alphagrad.tuner.metric_buffer import MAX_BATCH, MAX_NAME, MAX_NAMES
 from alphagrad.tuner.remote_reports import Said
 from alphagrad.tuner.steps import STEPS
 from alphagrad.tuner.text import Text, clean_text

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alphagrad.api.pages import timestamp
 from alphagrad.tuner.attempts import Outcome
-from alphagrad.tuner.metrics import MAX_NAME, Series
+from alphagrad.tuner.metric_buffer import MAX_NAME
+from alphagrad.tuner.metrics import Series
 from alphagrad.tuner.models import AttemptRow, KnobRow, TrialRow
 from alphagrad.tuner.space import Scalar
 from alphagrad.tuner.text import Text

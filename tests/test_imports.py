@@ -49,6 +49,12 @@ def test_a_server_loads_no_training_library(module: str) -> None:
     assert "optuna" in loaded
 
 
+def test_a_trials_process_loads_no_database() -> None:
+    """It sends what it has over a pipe; each forkserver and each seat of Ray imports this anew."""
+    loaded = loaded_by("import alphagrad.tuner.trial_main, alphagrad.tuner.ray_mailbox")
+    assert loaded == {"optuna", "numpy"}
+
+
 def test_checking_a_study_loads_no_training_library() -> None:
     code = (
         "from alphagrad.tuner import parse_spec\n"

@@ -1,11 +1,9 @@
-"""Metrics of a trial: buffered in its process, one row per value in SQL, read back thinned."""
+"""Metrics of trials in SQL: one row per value, read back thinned."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from time import monotonic
-from typing import SupportsFloat
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,93 +11,12 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from alphagrad.tuner import attempts, leases
-from alphagrad.tuner.channel import Channel
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.messages import Metrics
 from alphagrad.tuner.models import MetricRow, TrialRow
-from alphagrad.tuner.text import check_text
-
-MAX_NAME = 100
-"""Characters of a metric's name, at most."""
-MAX_NAMES = 1000
-"""Different names in one attempt, at most: they stand in the trial's row."""
-MAX_BATCH = 10_000
-"""Values in a batch, at most: one transaction, 0.1 s on SQLite and 0.4 s on PostgreSQL."""
-FLUSH_SECONDS = 0.25
 
 Series = tuple[NDArray[np.int64], NDArray[np.float64]]
 """The steps and the values of one metric, of equal length, in the order they were recorded."""
-
-
-class MetricBuffer:
-    """Holds what a trial records, and sends it in batches.
-
-    A batch goes out with the first value that is recorded 0.25 s after the last batch, so a task
-    that records seldom is written at once.
-
-    Args:
-        channel: the line to the worker.
-
-    Example:
-        >>> from alphagrad.tuner.channel import NullChannel
-        >>> MetricBuffer(NullChannel()).add({"losses/td": "low"}, step=1)
-        Traceback (most recent call last):
-        TypeError: record: 'losses/td' must be a number, got 'low'
-    """
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._names: dict[str, int] = {}
-        self._which: list[int] = []
-        self._steps: list[int] = []
-        self._values: list[float] = []
-        self._sent = 0
-        self._flushed_at = monotonic()
-
-    def add(self, values: Mapping[str, SupportsFloat], *, step: int) -> None:
-        """Hold the values of one step; a mapping with a bad name or value leaves nothing.
-
-        Raises:
-            TypeError: a name is not text, or a value not a number.
-            ValueError: a name that cannot be stored, or one too many.
-        """
-        numbers = [_number(name, value) for name, value in values.items()]
-        if len(self._values) + len(numbers) > MAX_BATCH:
-            self.flush()
-        names = self._names
-        self._which += [names[name] if name in names else self._new(name) for name in values]
-        self._steps += [step] * len(numbers)
-        self._values += numbers
-        if monotonic() - self._flushed_at > FLUSH_SECONDS or len(self._values) >= MAX_BATCH:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send the values held so far."""
-        self._flushed_at = monotonic()
-        if not self._values:
-            return
-        held = list(dict.fromkeys(self._which))
-        place = {which: index for index, which in enumerate(held)}
-        names = list(self._names)
-        batch = Metrics(
-            first=self._sent,
-            names=[names[which] for which in held],
-            which=[place[which] for which in self._which],
-            steps=self._steps,
-            values=self._values,
-        )
-        self._sent += len(self._values)
-        self._which, self._steps, self._values = [], [], []
-        self._channel.send(batch)
-
-    def _new(self, name: str) -> int:
-        if not isinstance(name, str):
-            raise TypeError(f"record: a name must be text, got {name!r}")
-        if not 1 <= len(check_text(name)) <= MAX_NAME:
-            raise ValueError(f"record: a name must have 1 to {MAX_NAME} characters, got {name!r}")
-        if len(self._names) == MAX_NAMES:
-            raise ValueError(f"record: {name!r} is one name too many: {MAX_NAMES} are allowed")
-        return self._names.setdefault(name, len(self._names))
 
 
 def append_metrics(database: Database, *, trial_id: int, fence: int, batch: Metrics) -> None:
@@ -188,16 +105,3 @@ def _read_series(session: Session, trial_id: int, name: int, *, most: int) -> Se
     read = session.execute(chosen.limit(most)).all()
     steps = np.array([row.step for row in read], dtype=np.int64)
     return steps, np.array([row.value for row in read], dtype=np.float64)  # NULL becomes NaN
-
-
-def _number(name: str, value: SupportsFloat) -> float:
-    if type(value) is float:
-        return value
-    if isinstance(value, str | bytes | bool):
-        raise TypeError(f"record: {name!r} must be a number, got {value!r}")
-    # float() of a tensor that needs a gradient warns; item() does not.
-    item = getattr(value, "item", None)
-    try:
-        return float(value if item is None else item())
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"record: {name!r} must be a number, got {value!r}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-import sys
 import tempfile
 import threading
 from collections import Counter
@@ -26,6 +25,7 @@ from alphagrad.tuner.ray_mailbox import NAMESPACE, Mailbox, Shape, shape_of
 from alphagrad.tuner.ray_process import RayProcess
 from alphagrad.tuner.ray_seat import Seat
 from alphagrad.tuner.settings import TunerSettings
+from alphagrad.tuner.trial_process import script_of_tasks
 
 COLLECT_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
@@ -69,7 +69,7 @@ class RayExecutor:
             self,
             {
                 "mailbox": name,
-                "script": getattr(sys.modules["__main__"], "__file__", None),
+                "script": script_of_tasks(),
             },
         )
         self._folder = tempfile.mkdtemp(prefix="alphagrad-ray-")

@@ -12,6 +12,7 @@ from alphagrad.tuner import knobs, leases, metrics, results, traces
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import FieldError, NonRetryableError, SpecError, StaleFenceError
 from alphagrad.tuner.messages import KnobAnswer, Metrics, Report, Trace
+from alphagrad.tuner.metric_buffer import MAX_NAMES
 from alphagrad.tuner.models import AttemptRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.pruners import Saturation, pruned_by
@@ -74,8 +75,8 @@ def _check(claimed: leases.Claim, spec: StudySpec, said: Said) -> None:
         raise SpecError([FieldError("trace.alpha", said.trace.alpha.shape[1], message)])
     if said.metrics is not None:
         names = {*(claimed.trial.metrics or ()), *said.metrics.names}
-        if len(names) > metrics.MAX_NAMES:
-            message = f"at most {metrics.MAX_NAMES} names are allowed in a trial"
+        if len(names) > MAX_NAMES:
+            message = f"at most {MAX_NAMES} names are allowed in a trial"
             raise SpecError([FieldError("metrics.names", len(names), message)])
 
 

@@ -12,7 +12,7 @@ from alphagrad.tuner.channel import Channel, NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.messages import Report, Saved
-from alphagrad.tuner.metrics import MetricBuffer
+from alphagrad.tuner.metric_buffer import MetricBuffer
 from alphagrad.tuner.registry import get_task
 from alphagrad.tuner.steps import checked_step
 from alphagrad.tuner.watch import Watcher

@@ -41,11 +41,19 @@ def forkserver(only_task: str | None = None) -> ForkServerContext:
         # Two processes of two threads each fight for two cores: 29 times slower for TD3.
         os.environ.setdefault(variable, "1")
     context = multiprocessing.get_context("forkserver")
-    # Each trial's process imports its worker's main module, and with it the command line.
-    main = [name for name in ("alphagrad.cli",) if name in sys.modules]
-    context.set_forkserver_preload(["alphagrad.tuner.preload", *main])
+    # Each trial's process imports its worker's main module: the command line, or a script.
+    main = "alphagrad.tuner.embedded" if script_of_tasks() else "alphagrad.cli"
+    context.set_forkserver_preload(["alphagrad.tuner.preload", main])
     ensure_running()  # its imports take seconds; they go on while the worker looks for trials
     return context
+
+
+def script_of_tasks() -> str | None:
+    """The script that this process was started from, which may have tasks: not ``alphagrad``."""
+    main, cli = sys.modules["__main__"], sys.modules.get("alphagrad.cli")
+    if cli is not None and getattr(main, "main", None) is cli.main:
+        return None
+    return getattr(main, "__file__", None)
 
 
 class LocalExecutor:

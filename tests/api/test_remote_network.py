@@ -16,7 +16,7 @@ from alphagrad.api import remote_http
 from alphagrad.api.settings import ApiSettings
 from alphagrad.client import LostTrialError, RemoteTrial
 from alphagrad.optim import AlphaGrad
-from alphagrad.tuner.metrics import MAX_BATCH
+from alphagrad.tuner.metric_buffer import MAX_BATCH
 from tests.api.conftest import Ask
 from tests.api.gate import Gate, gate
 from tests.api.remote_study import RemoteStudy

@@ -16,7 +16,7 @@ from alphagrad.tuner import metrics as metrics_module
 from alphagrad.tuner.channel import NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import FromTrial, Metrics
-from alphagrad.tuner.metrics import MAX_NAMES
+from alphagrad.tuner.metric_buffer import MAX_NAMES
 
 NAN, INF = math.nan, math.inf
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from alphagrad.tuner import Trial
-from alphagrad.tuner import metrics as metrics_module
+from alphagrad.tuner import Trial, metric_buffer
 from alphagrad.tuner.channel import NullChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import FromTrial, Metrics
@@ -46,7 +45,7 @@ def slow_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(metrics_module, "monotonic", lambda: now)
+    monkeypatch.setattr(metric_buffer, "monotonic", lambda: now)
     return move
 
 

@@ -41,9 +41,14 @@ def forkserver(only_task: str | None = None) -> ForkServerContext:
         # Two processes of two threads each fight for two cores: 29 times slower for TD3.
         os.environ.setdefault(variable, "1")
     context = multiprocessing.get_context("forkserver")
-    # Each trial's process imports its worker's main module: the command line, or a script.
-    main = "alphagrad.tuner.embedded" if script_of_tasks() else "alphagrad.cli"
-    context.set_forkserver_preload(["alphagrad.tuner.preload", main])
+    # Each trial's process imports its worker's main module, a script or the command line; what
+    # that imports in turn is imported here, once.
+    ahead = ["alphagrad.tuner.preload"]
+    if script_of_tasks() is not None:
+        ahead.append("alphagrad.tuner.embedded")
+    elif "alphagrad.cli" in sys.modules:
+        ahead.append("alphagrad.cli")
+    context.set_forkserver_preload(ahead)
     ensure_running()  # its imports take seconds; they go on while the worker looks for trials
     return context
 

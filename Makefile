@@ -21,11 +21,11 @@ stop: ## stop the service that `make run` left up
 serve: .venv/run-ready ## run the API and a worker in the foreground
 	@$(BIN)/alphagrad serve --home $(HOME_DIR)
 
-test: test-setup ## install, then run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: test-setup ## install, then run every test but the longest, which `make chaos` runs
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: test-setup ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
-	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/chaos
+	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/tuner/test_ray_nodes.py tests/chaos
 
 fuzz: test-setup ## ten thousand and more requests that schemathesis makes up, on both databases
 	@FUZZ_SECONDS=150 $(BIN)/python -m pytest -s tests/api/test_fuzz.py --timeout 3600

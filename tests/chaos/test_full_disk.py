@@ -22,6 +22,8 @@ from tests.chaos.service import Place
 from tests.conftest import need
 from tests.postgres import PostgresServer, find_program
 
+pytestmark = pytest.mark.long
+
 
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:

@@ -40,7 +40,7 @@ docs-serve: .venv/docs-ready ## show the documentation on 127.0.0.1:8001, anew w
 docs-cli: .venv/run-ready ## write docs/cli.md from the commands
 	@$(BIN)/python scripts/docs_cli.py
 
-check: style ## ruff, then mypy and import-linter beside every test: tests that wait leave mypy a core
+check: style ## ruff, then mypy and import-linter beside the tests: those that wait leave mypy a core
 	@$(MAKE) -s -j 2 types test
 
 gates: style types

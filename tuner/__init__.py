@@ -29,6 +29,9 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
+    def __dir__() -> list[str]:
+        return __all__
+
 
 __all__ = [
     "NonRetryableError",

@@ -3,11 +3,11 @@
 A trial's process needs no database, so what does is imported when it is first asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optuna import TrialPruned
 
+from alphagrad.later import import_later
 from alphagrad.tuner.errors import NonRetryableError
 from alphagrad.tuner.registry import Task, UnknownTaskError, get_task, lazy_task, task, task_names
 from alphagrad.tuner.trial import Trial, run_task
@@ -17,17 +17,15 @@ if TYPE_CHECKING:
     from alphagrad.tuner.spec import StudySpec
     from alphagrad.tuner.spec_reading import load_spec, parse_spec
 else:
-    _LATER = {
-        "StudySpec": "spec",
-        "load_spec": "spec_reading",
-        "parse_spec": "spec_reading",
-        "run_study": "embedded",
-    }
-
-    def __getattr__(name: str) -> Any:
-        if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    __getattr__ = import_later(
+        __name__,
+        {
+            "StudySpec": "alphagrad.tuner.spec",
+            "load_spec": "alphagrad.tuner.spec_reading",
+            "parse_spec": "alphagrad.tuner.spec_reading",
+            "run_study": "alphagrad.tuner.embedded",
+        },
+    )
 
     def __dir__() -> list[str]:
         return __all__

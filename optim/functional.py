@@ -57,7 +57,7 @@ def alphagrad(
         momentum_buffers: v per tensor, None where the gradient is missing; empty for no momentum.
         alpha: a number, or a float32 vector of shape (n,) on the same device.
         saturation: float32 (n,), written: the fraction of non-zero entries with |α·g̃| > τ, NaN
-            where the layer was skipped.
+            where the layer was skipped or its gradient's norm is below ε.
         skipped: int64 (3, n), added to: zero, non-finite and missing gradients.
         lr: η, a number or a tensor of one element.
         momentum: γ (default: 0.0).

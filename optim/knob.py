@@ -43,7 +43,8 @@ class Knob:
     def saturation(self) -> dict[str, float]:
         """Give per layer the fraction of non-zero gradient entries with |α·g̃| > τ, in [0, 1].
 
-        Measured in the last step; NaN where that step skipped the layer, and before the first step.
+        Measured in the last step; NaN where that step skipped the layer or its gradient's norm was
+        below ε, and before the first step.
         """
         return self._by_name([group["saturation"].tolist() for group in self.param_groups])
 

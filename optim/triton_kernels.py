@@ -17,7 +17,7 @@ from alphagrad.optim.triton_math import BLOCK, entries, inside, load, number, ro
 COLUMNS = tl.constexpr(7)  # of the table: see Plan
 MOST = tl.constexpr(3.4028234663852886e38)  # the largest float32
 LANES = tl.constexpr(1024)  # blocks whose parts are added at a time
-SCALE, COUNT, FACTOR, HITS, POWER = map(tl.constexpr, range(5))  # rows of work: see Plan
+SCALE, COUNT, FACTOR, HITS, POWER, TOLD = map(tl.constexpr, range(6))  # rows of work: see Plan
 DONE = tl.constexpr(2**40)  # counts a block that is done, beside the hits
 
 
@@ -123,13 +123,16 @@ def _decide(
     by = tl.full([], 1.0, tl.float64)
     if grad_scale is not None:
         by = tl.load(grad_scale).to(tl.float64)
+    told = live
     if build.normalise:
+        told = live & (tl.sqrt(square) >= eps * by)
         by = tl.sqrt(square) + eps * by
     scale = number(alpha, row, build.alphas) / tl.where(live, by, 1.0)
     scale = tl.minimum(scale, MOST)  # an infinite scale would make NaN of the entries that are 0
     scale = tl.where(live, -scale if build.maximize else scale, 0.0)
     tl.store(work + SCALE * rows + row, scale)
     tl.store(work + COUNT * rows + row, tl.where(live, count, 0.0))
+    tl.store(work + TOLD * rows + row, tl.where(told, count, float("nan")))
     reason = tl.where(count < 0.0, 2, tl.where(finite, 0, 1))
     place = skipped + reason * rows + row
     tl.store(place, tl.load(place) + 1, mask=(live == 0) & good)
@@ -351,7 +354,7 @@ def update(
             tl.store(counters + slot, 0)
             over = (total % DONE).to(tl.float64)
             if build.alone:
-                found = tl.where(count > 0.0, over / tl.maximum(count, 1.0), float("nan"))
+                found = over / tl.load(work + TOLD * rows + row)
                 for r in range(begin, end):
                     tl.store(saturation + r, found.to(tl.float32))
             else:

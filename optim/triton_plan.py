@@ -30,10 +30,11 @@ class Layout(NamedTuple):
         many: int64 (n,), on the CPU, the number of its blocks, at least 1.
         parts: float64 (2, blocks), for the sums of the blocks.
         counters: int64 (n,), of the blocks that are done; 0 between launches.
-        work: float64 (5, n): ±α/(‖g‖ + ε); the number of non-zero entries of a layer that moves,
-            else 0; 1/RMS; the entries beyond τ; the sum of squares of g'. Where the entries lie on
-            several processes, the first two are the sum of squares of g and the number of non-zero
-            entries, -1 where g is missing, until the processes have added theirs.
+        work: float64 (6, n): ±α/(‖g‖ + ε); the number of non-zero entries of a layer that moves,
+            else 0; 1/RMS; the entries beyond τ; the sum of squares of g'; the number of non-zero
+            entries where saturation is told, else NaN. Where the entries lie on several processes,
+            the first two are the sum of squares of g and the number of non-zero entries, -1 where
+            g is missing, until the processes have added theirs, and the last is not used.
     """
 
     owners: Tensor
@@ -169,7 +170,7 @@ def _layout(
     owners = torch.repeat_interleave(_brought(many, device, capturing), output_size=blocks)
     parts = torch.empty(2, blocks, dtype=torch.float64, device=device)
     counters = torch.zeros(n, dtype=torch.int64, device=device)
-    work = torch.zeros(5, n, dtype=torch.float64, device=device)
+    work = torch.zeros(6, n, dtype=torch.float64, device=device)
     return Layout(owners.int(), first, many, parts, counters, work)
 
 

@@ -88,7 +88,7 @@ def step(
 
 def _step_of_parts(launches: _Launches, layers: LayerMath, work: Tensor) -> None:
     """Take a step on this process's parts of tensors, with sums over all processes."""
-    scale, count, factor, hits, power = work.unbind()
+    scale, count, factor, hits, power, _ = work.unbind()
     layers.in_vectors = True
     launches.measure(layers.skipped)
     (found,) = layers.scales([scale.sqrt()], [count])

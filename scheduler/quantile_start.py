@@ -34,7 +34,7 @@ def quantile_alpha(
             (default: 1).
 
     Returns:
-        float32 (n,), NaN where a gradient is zero, non-finite or missing.
+        float32 (n,), NaN where a gradient is zero, non-finite or missing, or its norm below ε.
 
     Example:
         >>> from alphagrad.optim import AlphaGrad
@@ -67,9 +67,10 @@ def quantile_alpha(
         weighted, count = weighted.sum().expand_as(count), count.sum().expand_as(count)
     sizes = torch.tensor(layer_sizes(params, norm=group["norm"]), dtype=wide).to(device)
     # log k = log α − log √d, where α = τ·(‖g‖ + ε) / quantile of |g|.
-    log_norm = (square.sqrt() + group["eps"]).log()
+    norm, eps = square.sqrt(), group["eps"]
+    log_norm = torch.where(norm < eps, torch.nan, (norm + eps).log())
     if group["norm"] == "none":
-        log_norm = 0.0 * log_norm  # still NaN where it was not finite
+        log_norm = 0.0 * norm.log()  # still NaN where it was not finite
     log_k = math.log(tau) + log_norm - weighted / count - sizes.log() / 2
     log_k = torch.where(log_k.isfinite(), log_k, torch.nan)
     if min_numel > 1:

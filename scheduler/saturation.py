@@ -27,7 +27,7 @@ class SaturationScheduler(CountingScheduler):
     layers; the target is a :class:`Band`, or a :class:`BandSchedule` that moves; the rule is a
     :class:`BandRule`. α stays in [k_min, k_max]·√d while it is moved: a layer that cannot reach the
     band ends at a bound, and leaves it as soon as its gradients allow. A step that measured no S
-    (zero, non-finite or missing gradient, or masked by a GradScaler) holds α.
+    (zero, non-finite or missing gradient, one below ε, or masked by a GradScaler) holds α.
 
     Attached, it starts from the first gradients themselves: before the optimizer's first step each
     α is set to where a sample of the gradient has the band's middle as its S.

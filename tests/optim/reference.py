@@ -55,7 +55,11 @@ class Reference:
         ]
         hits = [int((np.abs(x) > o["tau"]).sum()) for x in inputs]
         hits = [sum(hits)] * n if self.pooled else hits
-        self.saturation = [h / c if c else math.nan for h, c in zip(hits, nonzero, strict=True)]
+        norms = [math.inf if o.get("norm") == "none" else math.sqrt(square) for square in squares]
+        self.saturation = [
+            h / c if c and norm >= o["eps"] else math.nan
+            for h, c, norm in zip(hits, nonzero, norms, strict=True)
+        ]
         shaped = [self._shape(i, x) for i, x in enumerate(inputs)]
         if o.get("unit_rms"):
             powers = [float((u**2).sum()) for u in shaped]

@@ -100,7 +100,8 @@ def test_alpha_moves_and_a_checkpoint_goes_on_identically(tmp_path: Path) -> Non
     assert scheduler_of(whole).last_step == STEPS
     assert not scheduler_of(whole).attached
     assert_moved_within_bounds(optimizer_of(first))
-    assert_complete(file, optimizer_of(first), steps=STEPS)
+    # The softmax does not see a key's bias: its gradient is 0 but for what rounding makes.
+    assert_complete(file, optimizer_of(first), steps=STEPS, still=".key.bias")
     logs = [entry for entry in first.state.log_history if "loss" in entry]
     assert len(logs) == STEPS // 2
     for entry in logs:
@@ -117,7 +118,7 @@ def test_alpha_moves_and_a_checkpoint_goes_on_identically(tmp_path: Path) -> Non
     assert all(map(torch.equal, first.model.parameters(), second.model.parameters()))
     for layer, rows in read_trace(tmp_path / "again.csv").items():
         expected = {n: row for n, row in read_trace(file)[layer].items() if n > STEPS // 2}
-        assert rows == expected
+        assert repr(rows) == repr(expected)  # a NaN does not equal itself
 
 
 def test_accumulated_batches_are_one_step(tmp_path: Path) -> None:

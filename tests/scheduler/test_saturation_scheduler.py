@@ -252,6 +252,28 @@ def test_skipped_steps_hold_alpha() -> None:
     assert optimizer.alphas() == {"w": 1000.0}
 
 
+def test_alpha_does_not_make_up_for_a_gradient_that_fades_below_eps() -> None:
+    """Else a tanh policy at its bounds is driven on by full steps, until its gradient is 0."""
+    p, optimizer, _ = make(20.0, start="quantile")
+    optimizer.param_groups[0]["eps"] = 1e-5
+    run(p, optimizer, SAMPLES["gaussian"], 10)
+    alpha, before = optimizer.alphas()["w"], p.detach().clone()
+    run(p, optimizer, lambda: 1e-9 * torch.randn(D), 50)
+    assert optimizer.alphas() == {"w": alpha}
+    assert math.isnan(optimizer.saturation()["w"])
+    assert 0 < (p - before).abs().max().item() < 50 * 1e-3 * 0.05  # ‖g‖/ε is 0.0064
+    run(p, optimizer, SAMPLES["gaussian"], 1)
+    assert 0.05 <= optimizer.saturation()["w"] <= 0.25
+
+
+def test_a_gradient_below_eps_starts_nothing() -> None:
+    p, optimizer, _ = make(20.0, start="quantile")
+    run(p, optimizer, lambda: 1e-12 * torch.randn(D), 2)
+    assert optimizer.alphas() == {"w": 20.0}
+    run(p, optimizer, SAMPLES["gaussian"], 1)
+    assert optimizer.saturation()["w"] == pytest.approx(MIDDLE, abs=0.02)
+
+
 @pytest.mark.parametrize("options", [{}, {"layers": "bias"}])
 def test_a_small_layer_does_not_follow_what_cannot_be_moved(options: dict[str, Any]) -> None:
     torch.manual_seed(0)

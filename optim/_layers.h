@@ -146,7 +146,7 @@ static void step_layer(const group *g, int64_t first, int64_t end)
             if (g->tensors[i].grad != NULL)
                 hits += update(g, &g->tensors[i], &r);
         }
-        if (norm >= g->eps) /* else ε rules the step, and no α is to make up for that */
+        if (norm >= g->eps) /* see LayerMath.scales */
             ratio = (float)((double)hits / (double)total.count);
     }
     for (int64_t i = first; i < end; i++) {

@@ -65,10 +65,12 @@ class LayerMath:
         by = torch.ones_like(square)
         if rule.grad_scale is not None:
             by = by * rule.grad_scale.to(square.device).view(())
-        divisor, self.faint = by, torch.zeros_like(self.live)
+        divisor, self.told = by, self.live
         if rule.normalise:  # (g/s)/(‖g/s‖ + ε) without a pass over g
-            norm = _root(square)
-            divisor, self.faint = norm + rule.eps * by, norm < rule.eps * by
+            norm, eps = _root(square), rule.eps * by
+            divisor = norm + eps
+            # Below ε a step is to fade with the gradient: S would have α raised against that.
+            self.told = self.live & (norm >= eps)
         scale = (-rule.alpha if rule.maximize else rule.alpha) / divisor
         most = torch.finfo(rule.dtype).max
         scale = torch.where(self.live, scale, 0.0).clamp(-most, most)
@@ -116,10 +118,8 @@ class LayerMath:
         reasons = torch.stack((zero, ~self.finite, self.count < 0))
         if self.rule.found_inf is not None:
             reasons = reasons & self.good
-        # Below ε the step fades with the gradient, and no α is to make up for that: S is not told.
-        told = self.live & ~self.faint
         # Autograd may see the squares, and with them the hits.
-        self.saturation.copy_(torch.where(told, hit.detach() / self.count, torch.nan))
+        self.saturation.copy_(torch.where(self.told, hit.detach() / self.count, torch.nan))
         self.skipped.add_(reasons)
         if not square:
             return []

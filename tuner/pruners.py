@@ -142,7 +142,7 @@ class Saturation(BaseModel):
     """Stops a trial whose layers stay saturated, or stay linear.
 
     A layer's saturation S is the share of its non-zero gradient entries that the tanh flattens;
-    the trial's α trace samples it. What a layer did not measure, without a gradient, is left out.
+    the trial's α trace samples it. A step that measured none is left out.
     """
 
     model_config = _CONFIG

@@ -28,7 +28,7 @@ class AlphaTrace:
         layers: layer names, length L.
         steps: the sampled steps, length N, not decreasing.
         alpha: float32, shape (N, L): what each step used.
-        saturation: float32, shape (N, L): what each step measured; NaN without a gradient.
+        saturation: float32, shape (N, L): what each step measured; NaN without one above ε.
     """
 
     layers: list[str]

@@ -28,7 +28,12 @@ between √d and 2.5·√d in these networks, by the last column. On CartPole th
 where next to nothing is above 2.5, and the search chose less still. So what has to stay small there
 is not what tanh cuts off but what it bends. The default is τ = 0.5 now, above which tanh bends by
 8 % or more; the other options are as they were. On HalfCheetah, its test, neither τ is decidedly
-the better."""
+the better.
+
+On Hopper, its other test, policies died: driven to the bounds of its tanh by the first updates, a
+policy has a gradient far below ε, and the scheduler raised α against ε until it was 0. Saturation
+is not told of a gradient below ε any more, so α stays, and the policy comes back
+([measured](schedulers.md#below-ε))."""
 
 WHY = """\
 **Where the defaults lose, and why.** On HalfCheetah they end below Adam, and so does the search

@@ -303,6 +303,19 @@ def test_the_same_step_gives_the_same_bits() -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("option", ["", "unit_rms", "pooled", "normalise"])
+def test_a_gradient_below_eps_has_a_step_and_no_saturation(option: str) -> None:
+    options = {"eps": 3.0, "grad_scale": torch.tensor(16.0, device=DEVICE)}
+    group = make_group(options | ({option: option != "normalise"} if option else {}))
+    before, live = group.copy().params, range(len(SHAPES))
+    expected = group.copy().step(single_tensor_alphagrad)
+    assert_same_step(group.step(), expected)
+    # A tensor alone has a norm, over the scale, of √d/16.
+    wide = [option in ("pooled", "normalise") or group.params[i].numel() > 4000 for i in live]
+    assert [not group.saturation[i].isnan() for i in live] == wide
+    assert not any(torch.equal(group.params[i], before[i]) for i in live)
+
+
 def test_any_number_of_blocks_is_added() -> None:
     torch.manual_seed(0)
     sizes = [5000, 4096 * 1024 + 1, 0]

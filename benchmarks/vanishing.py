@@ -14,17 +14,16 @@ import argparse
 import json
 import multiprocessing
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from alphagrad.scheduler import AlphaScheduler
 from alphagrad.studies.td3 import td3
 from alphagrad.tuner import Trial
 
@@ -49,44 +48,26 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-class Watching(Trial):
-    """A trial that takes note of the actor's gradients."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.norms: list[float] = []
-        self._watched = 0
-
-    def watch(
-        self,
-        optimizer: Optimizer,
-        scheduler: AlphaScheduler | None = None,
-        *,
-        step: Callable[[], int] | None = None,
-    ) -> None:
-        """Watch as every trial does; TD3 watches its critics first, then its actor."""
-        super().watch(optimizer, scheduler, step=step)
-        self._watched += 1
-        if self._watched == 2:
-            optimizer.register_step_pre_hook(self._note)
-
-    def _note(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        grads = [p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]
-        self.norms.append(torch.linalg.vector_norm(torch.cat(grads)).item())
-
-
 def train(task: tuple[str, int]) -> dict[str, Any]:
     """Train one arm with one seed."""
     warnings.simplefilter("ignore")
     arm, seed = task
-    trial = Watching(params=PARAMS | ARMS[arm], seed=seed)
-    value = td3(trial)
+    norms: list[float] = []
+
+    def note(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        [group] = optimizer.param_groups
+        if group["param_names"][0].startswith("actor."):
+            norms.append(get_total_norm([p.grad for p in group["params"]]).item())
+
+    hook = register_optimizer_step_pre_hook(note)
+    value = td3(Trial(params=PARAMS | ARMS[arm], seed=seed))
+    hook.remove()
     return {
         "arm": arm,
         "seed": seed,
-        "dead": not any(trial.norms[-LAST:]),
+        "dead": not any(norms[-LAST:]),
         "return": round(value, 1),
-        "norms": [float(f"{norm:.3g}") for norm in trial.norms[::10]],
+        "norms": [float(f"{norm:.3g}") for norm in norms[::10]],
     }
 
 

@@ -30,9 +30,8 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
             color = DEAD if row["dead"] else OURS
             axes.plot(10 * np.arange(len(norms)), norms, color=color, linewidth=0.8, alpha=0.7)
         dead = sum(row["dead"] for row in runs)
-        axes.set_title(
-            f"{arm.replace(', ε', chr(10) + 'ε')}\n{dead} of {len(runs)} dead", size=11, color=INK
-        )
+        title = arm.replace(", ε", "\nε")
+        axes.set_title(f"{title}\n{dead} of {len(runs)} dead", size=11, color=INK)
         axes.set_yscale("log")
         axes.spines[["top", "right"]].set_visible(False)
         axes.axhline(FLOOR, color=MUTED, linewidth=0.6)

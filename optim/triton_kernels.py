@@ -125,8 +125,9 @@ def _decide(
         by = tl.load(grad_scale).to(tl.float64)
     told = live
     if build.normalise:
-        told = live & (tl.sqrt(square) >= eps * by)
-        by = tl.sqrt(square) + eps * by
+        norm, least = tl.sqrt(square), eps * by
+        told = live & (norm >= least)
+        by = norm + least
     scale = number(alpha, row, build.alphas) / tl.where(live, by, 1.0)
     scale = tl.minimum(scale, MOST)  # an infinite scale would make NaN of the entries that are 0
     scale = tl.where(live, -scale if build.maximize else scale, 0.0)

@@ -68,9 +68,10 @@ def quantile_alpha(
     sizes = torch.tensor(layer_sizes(params, norm=group["norm"]), dtype=wide).to(device)
     # log k = log α − log √d, where α = τ·(‖g‖ + ε) / quantile of |g|.
     norm, eps = square.sqrt(), group["eps"]
-    log_norm = torch.where(norm < eps, torch.nan, (norm + eps).log())
     if group["norm"] == "none":
-        log_norm = 0.0 * norm.log()  # still NaN where it was not finite
+        log_norm = 0.0 * norm.log()  # NaN where it is not finite
+    else:
+        log_norm = torch.where(norm < eps, torch.nan, (norm + eps).log())
     log_k = math.log(tau) + log_norm - weighted / count - sizes.log() / 2
     log_k = torch.where(log_k.isfinite(), log_k, torch.nan)
     if min_numel > 1:

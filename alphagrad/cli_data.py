@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from alphagrad.tuner.database import Database
     from alphagrad.tuner.settings import TunerSettings
 
-db = typer.Typer(help="Upgrade, check, back up and prune the database.", no_args_is_help=True)
+db = typer.Typer(
+    help="Upgrade, check, back up and prune the database, and copy studies to another.",
+    no_args_is_help=True,
+)
 
 
 @command(panel=STUDIES, answers=False)
@@ -89,6 +92,50 @@ def backup(
     typer.echo(to_json({"file": str(file)}) if as_json else f"{file} written")
 
 
+@db.command("copy")
+def copy_a_study(
+    study: StudyName,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="The other database; a file may be a new one."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE|URL", help="The other database, to copy from there."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The copy's name.", show_default="the study's")
+    ] = None,
+    details: Annotated[
+        bool, typer.Option(help="With α traces and metrics, by far the most of it.")
+    ] = True,
+    home: Home = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a study, as it is at this moment, to another database or from one.
+
+    An open study arrives paused. Checkpoints and logs are files and are not copied.
+    """
+    from alphagrad.tuner.copying import copy_study
+
+    other = to or source
+    if other is None or (to and source):
+        raise typer.BadParameter("give either --to or --from: the other database")
+    url = other if "://" in other else f"sqlite:///{other}"
+    with (
+        _opened(home, database_url, must_exist=bool(to)) as (here, _),
+        _opened(None, url, must_exist=bool(source)) as (there, _),
+        _counted(as_json) as on_rows,
+    ):
+        ends = (here, there) if to else (there, here)
+        copied = copy_study(*ends, study, new_name=name, details=details, on_rows=on_rows)
+    if as_json:
+        typer.echo(to_json(asdict(copied)))
+        return
+    typer.echo(f"{copied.name}: {copied.trials} trials, {copied.rows} rows copied, {copied.state}")
+
+
 @db.command()
 def prune(
     details_after: Annotated[
@@ -115,6 +162,19 @@ def prune(
         f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
         f"{done.logs} folders of logs, {done.rows} rows, {done.audit} of the audit log deleted"
     )
+
+
+@contextmanager
+def _counted(silent: bool) -> Iterator[Callable[[int], None]]:
+    """Shows how many rows there are so far, on a terminal alone."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if silent or not console.is_terminal:
+        yield lambda rows: None
+        return
+    with console.status("0 rows") as status:
+        yield lambda rows: status.update(f"{rows:,} rows")
 
 
 @contextmanager

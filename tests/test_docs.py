@@ -113,7 +113,7 @@ def test_the_page_of_the_commands_is_what_they_say() -> None:
 
 def test_commands_of_the_database_are_documented() -> None:
     names = [c.name or getattr(c.callback, "__name__", "") for c in db.registered_commands]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         assert f"alphagrad db {name}" in text("docs/storage.md")
 

@@ -129,6 +129,17 @@ class Database:
         with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Statements that only read, all of them what was committed at one moment."""
+        reader = self._reader
+        if not self.is_sqlite:
+            reader = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with Session(reader, expire_on_commit=False) as session:
+            yield session
+
     def retry(self, operation: Callable[[Session], Result]) -> Result:
         """Run ``operation`` in a writing transaction, again if the connection breaks meanwhile.
 

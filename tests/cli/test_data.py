@@ -102,6 +102,32 @@ def test_the_database_is_upgraded_checked_copied_and_pruned(
     assert "choose another name" in again.stderr
 
 
+def test_a_study_goes_to_another_database_and_comes_from_it(
+    home: Path, alphagrad: Command, tmp_path: Path
+) -> None:
+    at, file = ("--home", str(home)), tmp_path / "other.db"
+    done = alphagrad("db", "copy", "tiny", "--to", str(file), *at)
+    assert done.returncode == 0, done.stderr
+    rows = int(done.stdout.removeprefix("tiny: 2 trials, ").split()[0])
+    assert done.stdout == f"tiny: 2 trials, {rows} rows copied, COMPLETED\n"
+    new = ("--home", str(tmp_path / "new"))
+    url = f"sqlite:///{file}"
+    done = alphagrad("db", "copy", "tiny", "--from", url, "--name", "t", "--no-details", *new,
+                     "--json")  # fmt: skip
+    copied = json.loads(done.stdout)
+    assert copied.pop("rows") < rows
+    assert copied == {"name": "t", "state": "COMPLETED", "trials": 2}
+    assert alphagrad("best", "t", *new).stdout == alphagrad("best", "tiny", *at).stdout
+    again = alphagrad("db", "copy", "tiny", "--to", str(file), *at)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "alphagrad: a study named 'tiny' exists; choose another name\n"
+    nowhere = str(tmp_path / "nowhere.db")
+    for options in ((), ("--from", nowhere, "--to", nowhere)):
+        assert alphagrad("db", "copy", "tiny", *options, *at).returncode == 2
+    done = alphagrad("db", "copy", "tiny", "--from", nowhere, *at)
+    assert done.stderr == f"alphagrad: there is no database {nowhere}\n"
+
+
 def test_there_must_be_a_database_to_check(alphagrad: Command, tmp_path: Path) -> None:
     done = alphagrad("db", "check", "--home", str(tmp_path))
     assert done.returncode == 1

@@ -27,6 +27,10 @@ else:
         },
     )
 
+    def __dir__() -> list[str]:
+        return __all__
+
+
 __all__ = [
     "ApiError",
     "AsyncClient",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -61,3 +62,9 @@ def test_checking_a_study_loads_no_training_library() -> None:
         "parse_spec({'name': 'x', 'task': 'dqn', 'n_trials': 1})"
     )
     assert loaded_by(code).isdisjoint({"torch", "ray", "gymnasium"})
+
+
+@pytest.mark.parametrize("module", ["alphagrad.client", "alphagrad.tuner"])
+def test_names_that_are_imported_later_are_listed(module: str) -> None:
+    loaded = import_module(module)
+    assert dir(loaded) == sorted(loaded.__all__)

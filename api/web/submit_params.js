@@ -48,7 +48,9 @@ class Param {
     const at = `params.${this.name}`;
     const searched = value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {};
     if (this.mode === 'fixed') {
-      this.fixed = field(`${at}.fixed`, `${this.name}, fixed`, this.schema, { value: searched === value ? undefined : value ?? this.schema.default });
+      const start = value === undefined || searched === value ? this.schema.default : value;
+      this.fixed = field(`${at}.fixed`, `${this.name}, fixed`, this.schema, { value: start });
+      this.empty = value === null ? null : undefined; // what it means if nothing is typed
       fill(this.inputs, this.fixed.place);
     } else if (this.mode === 'categorical') {
       const given = searched.choices ?? this.schema.enum ?? (this.kind === 'boolean' ? [true, false] : []);
@@ -67,7 +69,7 @@ class Param {
 
   /** The value as a specification has it; undefined for a default. */
   read() {
-    if (this.mode === 'fixed') return this.fixed?.read();
+    if (this.mode === 'fixed') return this.fixed?.read() ?? this.empty;
     const when = this.when ? { when: this.when } : {};
     if (this.mode === 'categorical') {
       return { type: 'categorical', choices: parsedList(this.choices?.read() ?? '', this.kind), ...when };

@@ -237,7 +237,7 @@ def test_the_verbs_of_a_study(
         {
             "engine": "remote",
             "task": "their-own",
-            "params": {"size": "3", "eps": 0.5, "x": [1, "1"]},
+            "params": {"size": "3", "eps": 0.5, "x": [1, "1"], "cap": None},
         },
         {
             "task": "dqn",

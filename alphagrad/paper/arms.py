@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alphagrad.paper.choice import is_done, stands
 from alphagrad.paper.plan import Arm, Job, Plan
-from alphagrad.paper.results import EACH, Result, Results
+from alphagrad.paper.results import EACH, Result, Results, joined, joined_curves
 
 Array = NDArray[np.float64]
 
@@ -25,21 +25,25 @@ class ArmResult:
     """What an arm's reported runs gave.
 
     Args:
-        job: the study that is reported.
+        jobs: the study that is reported, or those that have a run each.
         arm: the arm.
         results: where they are.
 
     Attributes:
         name: the arm's.
         arm: what the plan says of it.
-        result: the study's runs.
+        studies: what came out of each study.
+        result: the runs of all.
     """
 
-    def __init__(self, job: Job, arm: Arm, results: Results) -> None:
-        self.name = job.arm
+    def __init__(self, jobs: Sequence[Job], arm: Arm, results: Results) -> None:
+        self.name = jobs[0].arm
         self.arm = arm
-        self.result: Result = results[job.name]
-        self._curves: pa.Table = results.curves(job.name)
+        self.studies = [results[job.name] for job in jobs]
+        self.result: Result = joined(self.studies)
+        self._curves: pa.Table = joined_curves(
+            self.studies, [results.curves(job.name) for job in jobs]
+        )
 
     @property
     def label(self) -> str:
@@ -96,22 +100,27 @@ class ArmResult:
 
 def arm_results(plan: Plan, results: Results) -> Iterator[ArmResult]:
     """The arms that have been reported, in the plan's order, but for those without a value."""
-    for job in _reported(plan, results):
-        if results[job.name].complete:
-            yield ArmResult(job, plan.arms[job.arm], results)
+    for jobs in _reported(plan, results):
+        if any(results[job.name].complete for job in jobs):
+            yield ArmResult(jobs, plan.arms[jobs[0].arm], results)
 
 
 def failed_arms(plan: Plan, results: Results) -> list[str]:
     """The labels of the arms whose runs have all failed."""
     return [
-        plan.arms[job.arm].label
-        for job in _reported(plan, results)
-        if not results[job.name].complete
+        plan.arms[jobs[0].arm].label
+        for jobs in _reported(plan, results)
+        if not any(results[job.name].complete for job in jobs)
     ]
 
 
-def _reported(plan: Plan, results: Results) -> Iterator[Job]:
-    return (job for job in plan.jobs() if job.role == "report" and stands(job, results))
+def _reported(plan: Plan, results: Results) -> list[list[Job]]:
+    """Of each arm the study that is reported, or those that have a run each, if all of them are."""
+    arms: dict[str, list[Job]] = {}
+    for job in plan.jobs():
+        if job.role == "report":
+            arms.setdefault(job.arm, []).append(job)
+    return [jobs for jobs in arms.values() if all(stands(job, results) for job in jobs)]
 
 
 def named(arms: Mapping[str, ArmResult], names: Iterable[str]) -> list[ArmResult]:

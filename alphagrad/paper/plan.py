@@ -8,7 +8,7 @@ a search, and a study for each of its best. The files are `studies/paper/*.toml`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from alphagrad.tuner.spec_reading import load_toml
 
 REPORT_SEED = 1
-"""Seed of the studies that are reported: an arm's n-th run has the seed of every other's n-th."""
+"""Seed of the studies that are reported: an arm's n-th run has the seed of every other's n-th.
+Where each run is a study of its own, that of the first."""
 CHOICE_SEED = 1_000
 """Seed of the studies by which something is chosen."""
 
@@ -82,6 +83,11 @@ class Plan(Part):
     selection_seeds: Count = Field(description="runs by which each learning rate is judged")
     parallelism: Count = 2
     stack: Count = 1
+    separate: bool = Field(
+        default=False,
+        description="each reported run is a study of its own, and so is written down as soon as "
+        "it has ended; for runs that take an hour",
+    )
     params: dict[str, Any] = Field(description="of all runs")
     arms: dict[str, Arm]
 
@@ -103,7 +109,7 @@ class Plan(Part):
                 chosen = list(self._search(name, arm, arm.search))
             yield from chosen
             open_ = () if arm.search is None else tuple(arm.search.params)
-            yield Job(
+            report = Job(
                 name=study,
                 arm=name,
                 role="report",
@@ -113,6 +119,7 @@ class Plan(Part):
                 chooses=open_ or (("learning_rate",) if chosen else ()),
                 search=chosen[0].name if arm.search is not None else "",
             )
+            yield from report.runs() if self.separate else [report]
 
     def _search(self, name: str, arm: Arm, search: Search) -> Iterator[Job]:
         """The search, and its finals where there are several finalists."""
@@ -153,7 +160,7 @@ class Plan(Part):
             "n_trials": job.n_trials,
             "parallelism": min(self.parallelism, job.n_trials),
             "stack": self.stack,
-            "seed": REPORT_SEED if job.role == "report" else CHOICE_SEED,
+            "seed": REPORT_SEED + job.part if job.role == "report" else CHOICE_SEED,
             "sampler": job.sampler,
             "pruner": job.pruner,
             "retries": 2,
@@ -177,6 +184,7 @@ class Job:
         chooses: the names of those parameters.
         rank: of a search's runs it takes the parameters of the best, 0, or of the next.
         search: the search whose best, or whose finalists' best, it reports.
+        part: of an arm's reported runs it is this one, from 0, where each is a study.
     """
 
     name: str
@@ -190,6 +198,12 @@ class Job:
     chooses: tuple[str, ...] = ()
     rank: int = 0
     search: str = ""
+    part: int = 0
+
+    def runs(self) -> Iterator[Job]:
+        """A study for each of its runs."""
+        for part in range(self.n_trials):
+            yield replace(self, name=f"{self.name}-run-{part + 1}", n_trials=1, part=part)
 
 
 def plan_files() -> dict[str, Path]:

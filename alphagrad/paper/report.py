@@ -154,7 +154,7 @@ def _choices(plan: Plan, results: Results) -> str:
     rows = []
     for job in plan.jobs():
         tried = judged(job, results)
-        if not tried:
+        if not tried or job.part:
             continue
         ways = []
         chosen = best(tried)
@@ -221,11 +221,11 @@ def _provenance(tasks: Mapping[str, Mapping[str, ArmResult]]) -> str:
     made: dict[tuple[str, ...], set[tuple[str, str, int]]] = {}
     for task, arms in tasks.items():
         for arm in arms.values():
-            result = arm.result
-            versions = ", ".join(f"{name} {one}" for name, one in result.versions.items())
-            blas = ", ".join(result.machine["blas"])
-            key = (f"{result.machine['cpu']}, {result.machine['cores']} cores", blas, versions)
             params = json.dumps(arm.params, sort_keys=True)
-            made.setdefault(key, set()).update((task, params, run.seed) for run in result.runs)
+            for result in arm.studies:
+                versions = ", ".join(f"{name} {one}" for name, one in result.versions.items())
+                blas = ", ".join(result.machine["blas"])
+                key = (f"{result.machine['cpu']}, {result.machine['cores']} cores", blas, versions)
+                made.setdefault(key, set()).update((task, params, run.seed) for run in result.runs)
     lines = [[*key, str(len(runs))] for key, runs in made.items()]
     return table(["processor", "BLAS kernels", "versions", "runs reported"], lines)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -153,6 +154,22 @@ class Results:
         return self.folder / f"{name}.{kind}"
 
 
+def joined(results: Sequence[Result]) -> Result:
+    """The runs of several studies as those of one, numbered anew; the rest is the first's."""
+    runs = [run for result in results for run in result.runs]
+    return replace(results[0], runs=[replace(run, number=n) for n, run in enumerate(runs)])
+
+
+def joined_curves(results: Sequence[Result], curves: Iterable[pa.Table]) -> pa.Table:
+    """The curves of several studies under the numbers that `joined` gives their runs."""
+    tables, before = [], 0
+    for result, table in zip(results, curves, strict=True):
+        number = pc.add(table["number"], pa.scalar(before, pa.int16()))
+        tables.append(table.set_column(0, SCHEMA.field("number"), number))
+        before += len(result.runs)
+    return pa.concat_tables(tables).unify_dictionaries()
+
+
 def result_of(study: Study) -> Result:
     """Reads a study that has ended from the service."""
     data = study.data
@@ -186,17 +203,17 @@ def curves_of(study: Study) -> pa.Table:
     """Reads the curves of a study that has ended from the service, thinned out."""
     metrics = _table(study.export(what="metrics", format="parquet"))
     alphas = _table(study.export(what="alpha", format="parquet"))
-    steps = max(pa.compute.max(table["step"]).as_py() or 1 for table in (metrics, alphas))
+    steps = max(pc.max(table["step"]).as_py() or 1 for table in (metrics, alphas))
     parts: list[Columns] = []
-    for name in pa.compute.unique(metrics["name"]).to_pylist():
-        rows = metrics.filter(pa.compute.equal(metrics["name"], name))
+    for name in pc.unique(metrics["name"]).to_pylist():
+        rows = metrics.filter(pc.equal(metrics["name"], name))
         if name == EACH:
             number, step, value = _columns(rows, "value")
             parts.append((number, np.full(len(step), name), step, value))
         elif name in KEPT_METRICS:
             parts += _binned(rows, "value", name, steps)
-    for layer in pa.compute.unique(alphas["layer"]).to_pylist():
-        rows = alphas.filter(pa.compute.equal(alphas["layer"], layer))
+    for layer in pc.unique(alphas["layer"]).to_pylist():
+        rows = alphas.filter(pc.equal(alphas["layer"], layer))
         for column in ("alpha", "saturation"):
             parts += _binned(rows, column, f"{column}/{layer}", steps)
     if not parts:

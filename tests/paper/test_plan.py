@@ -42,7 +42,7 @@ def test_each_study_is_one_that_the_service_takes(plan: Plan, job: Job) -> None:
     complete = get_task(plan.task).complete(constants | searched)
     assert complete["eps"] == 1e-5
     assert complete["momentum"] == 0.9
-    assert spec.seed == (REPORT_SEED if job.role == "report" else CHOICE_SEED)
+    assert spec.seed == (REPORT_SEED + job.part if job.role == "report" else CHOICE_SEED)
 
 
 def test_names_of_studies_are_unique() -> None:
@@ -52,6 +52,7 @@ def test_names_of_studies_are_unique() -> None:
 
 def test_runs_that_choose_share_no_seed_with_runs_that_are_reported() -> None:
     reported = {derive_seed(REPORT_SEED, "trial", number) for number in range(20)}
+    reported |= {derive_seed(REPORT_SEED + part, "trial", 0) for part in range(20)}
     choosing = {derive_seed(CHOICE_SEED, "trial", number) for number in range(20)}
     assert not reported & choosing
 
@@ -72,6 +73,16 @@ def test_what_is_chosen_comes_first() -> None:
         ("report", 3),
     ]
     assert jobs[2].after == ("paper-digits-one-at-0.0001", "paper-digits-one-at-0.001")
+
+
+def test_runs_that_are_studies_of_their_own_have_the_same_seeds_in_each_arm() -> None:
+    plan = Plan.model_validate(PLAN | {"separate": True, "arms": {"one": ARM, "two": ARM}})
+    found = [(job.name, job.n_trials, plan.spec(job, {})["seed"]) for job in plan.jobs()]
+    assert found == [
+        (f"paper-digits-{arm}-run-{n}", 1, REPORT_SEED + n - 1)
+        for arm in ("one", "two")
+        for n in (1, 2, 3)
+    ]
 
 
 @pytest.mark.parametrize(

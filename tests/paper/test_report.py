@@ -66,7 +66,7 @@ def made_up(results: Results, plan: Plan, job: Job, *, level: float, failed: int
     runs = [
         Run(
             number=number,
-            seed=number if job.role != "select" else 100 + number,
+            seed=(100 if job.role == "select" else job.part) + number,
             state="FAIL" if number < failed else "COMPLETE",
             value=None if number < failed else float(value),
             params=searched,
@@ -195,6 +195,20 @@ def test_a_finalists_run_that_the_search_had_does_not_count_again(tmp_path: Path
     expected = np.mean([run.value for run in first.runs[1:]])
     means = {result.name: mean for result, mean in judged_studies(reported, results)}
     assert means[first.name] == pytest.approx(expected)
+
+
+def test_runs_that_are_studies_of_their_own_are_one_arm_once_all_are_there(tmp_path: Path) -> None:
+    results, plan = td3(tmp_path, levels={"soft": 300.0}), PLANS["td3"]
+    soft = {arm.name: arm for arm in arm_results(plan, results)}["soft"]
+    jobs = [job for job in plan.jobs() if job.arm == "soft" and job.role == "report"]
+    assert [run.number for run in soft.result.runs] == [0, 1, 2, 3, 4]
+    assert [run.seed for run in soft.result.runs] == [0, 1, 2, 3, 4]
+    assert soft.values.tolist() == [results[job.name].values[0] for job in jobs]
+    lasts = soft.returns[1][:, -1]
+    assert np.abs(lasts - soft.values).max() < 5
+    assert len(set(lasts)) == 5
+    (tmp_path / f"{jobs[3].name}.json").unlink()
+    assert "soft" not in {arm.name for arm in arm_results(plan, results)}
 
 
 def test_of_two_arms_of_adam_that_are_one_the_larger_is_the_reference() -> None:

@@ -90,7 +90,10 @@ def scores(arms: Sequence[ArmResult], path: Path) -> None:
 
 
 def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
-    """Draws the saturation of each layer over the training, averaged over the runs of an arm."""
+    """Draws the saturation of each layer over the training, averaged over the runs of an arm.
+
+    It is blank where it was not told in each of them, of gradients below ε.
+    """
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         across = min(3, len(arms))
         down = -(-len(arms) // across)
@@ -99,7 +102,7 @@ def saturation_maps(arms: Sequence[ArmResult], path: Path) -> None:
         grid = figure.subplots(down, across, squeeze=False, sharex=True).flatten()
         image: Any = None
         for axes, arm in zip(grid, arms, strict=False):
-            steps, table = _saturation(arm)
+            steps, table = saturation_table(arm)
             begin = steps[0] - (steps[1] - steps[0] if len(steps) > 1 else steps[0])
             image = axes.imshow(
                 table,
@@ -203,12 +206,11 @@ def _band(returns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     return found.low, found.high
 
 
-def _saturation(arm: ArmResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Steps, and the mean over runs: (layers, steps)."""
-    rows = []
-    steps = np.array([1.0])
-    for layer in arm.layers:
-        steps, values = arm.series(f"saturation/{layer}")
-        rows.append(values.mean(0))
-    least = min(len(row) for row in rows)
-    return steps[-least:], np.array([row[-least:] for row in rows])
+def saturation_table(arm: ArmResult) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Steps, and the mean over runs: (layers, steps); NaN where it was not told in each run."""
+    found = [arm.series(f"saturation/{layer}") for layer in arm.layers]
+    steps = np.unique(np.concatenate([at for at, _ in found]))
+    rows = np.full((len(found), len(steps)), np.nan)
+    for row, (at, values) in zip(rows, found, strict=True):
+        row[np.searchsorted(steps, at)] = values.mean(0)
+    return steps, rows

@@ -20,7 +20,7 @@ from alphagrad.paper.arms import (
     missing,
     named,
 )
-from alphagrad.paper.choice import best, judged
+from alphagrad.paper.choice import best, is_chosen, judged
 from alphagrad.paper.claims import counts_table, judge, verdicts_table
 from alphagrad.paper.claims_of_ours import OF_PROTOTYPE, OF_SCHEDULER
 from alphagrad.paper.claims_of_paper import OF_PAPER
@@ -46,7 +46,7 @@ STEEPNESS = ("saturation", "soft", "tuned")
 DEFAULTS = ("soft", "soft-lower")
 CHOSEN = """\
 How each arm's η was chosen, and of the search α too, on seeds that are not reported; of equals the
-one that stands first, and none with a failed run."""
+one that stands first, and none with a failed run if there is another."""
 PROTOTYPE = """\
 Before these runs there were a few of a prototype, on HalfCheetah. What they suggested, judged by
 the runs of this page."""
@@ -160,8 +160,9 @@ def _choices(plan: Plan, results: Results) -> str:
         chosen = best(tried)
         for one, mean in tried if len(job.after) > 1 else ():
             failed = f" ({one.failed} failed)" if one.failed else ""
-            way = f"{_given(one.spec['params'], job.chooses)}: {mean:.0f}{failed}"
-            ways.append(f"**{way}**" if one is chosen else way)
+            found = "no value" if mean == -np.inf else f"{mean:.0f}"
+            way = f"{_given(one.spec['params'], job.chooses)}: {found}{failed}"
+            ways.append(f"**{way}**" if one is chosen and is_chosen(job, results) else way)
         if job.after == (job.search,):
             ends = Counter(run.state for run in chosen.runs)
             first = chosen.ranked[0]
@@ -171,7 +172,8 @@ def _choices(plan: Plan, results: Results) -> str:
             )
         if ways:
             rows.append([plan.arms[job.arm].label, "; ".join(ways)])
-    return table(["arm", "what was tried: mean of its runs"], rows)
+    few = "its one run" if plan.selection_seeds == 1 else "mean of its runs"
+    return table(["arm", f"what was tried: {few}"], rows)
 
 
 def _given(params: Mapping[str, float], names: Iterable[str]) -> str:

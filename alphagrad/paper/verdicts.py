@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import comb
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from alphagrad.paper.statistics import (
 )
 
 Verdict = Literal["confirmed", "refuted", "not decided", "not run"]
+VAST = 10
 Decide = Callable[..., tuple[Verdict, str]]
 """Takes the arms that a claim needs; gives the verdict, and the numbers behind it."""
 
@@ -38,7 +40,7 @@ def verdict(found: Estimate, *, above: float) -> Verdict:
     return "refuted" if found.high < above else "not decided"
 
 
-def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> list[Verdict]:
+def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> Verdict:
     """The verdict on an arm beside another, which a permutation test has to bear out.
 
     Of few runs the bootstrap's interval is too narrow.
@@ -50,14 +52,22 @@ def compared(found: Estimate, ours: Array, theirs: Array, *, above: float) -> li
         above: the number.
 
     Returns:
-        One verdict; none where an arm has a single run, which decides nothing.
+        The verdict; a single run decides nothing.
     """
-    if min(len(ours), len(theirs)) < 2:
-        return []
     one = verdict(found, above=above)
-    if one != "not decided" and chance(ours, theirs) > 1 - LEVEL:
-        return ["not decided"]
-    return [one]
+    if one == "not decided" or not can_decide(ours, theirs):
+        return "not decided"
+    return one if chance(ours, theirs) <= 1 - LEVEL else "not decided"
+
+
+def can_decide(ours: Array, theirs: Array) -> bool:
+    """Whether the permutation test could reach its level if all pairs of runs agreed.
+
+    Example:
+        >>> can_decide(np.ones(3), np.ones(5)), can_decide(np.ones(3), np.ones(4))
+        (True, False)
+    """
+    return 2 / comb(len(ours) + len(theirs), len(ours)) <= 1 - LEVEL
 
 
 def together(verdicts: list[Verdict]) -> Verdict:
@@ -76,6 +86,8 @@ def shown(found: Estimate, digits: int = 2) -> str:
     """A number with its interval."""
     if not np.isfinite(found.low):
         return f"{found.value:.{digits}f} (one run)"
+    if digits and found.high > VAST:  # of a share: some of the other's runs are next to 0
+        return f"{found.value:.{digits}f} [{found.low:.{digits}f}, > {VAST}]"
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
@@ -122,25 +134,39 @@ def share(measure: Measure, bound: float, *, at_least: bool) -> Decide:
         for arm in ours:
             values = measure(arm)
             found = estimate(ratio_of_iqms, values, theirs)
-            some = compared(found, values, bound * theirs, above=bound)
+            one = compared(found, values, bound * theirs, above=bound)
             if not at_least:
                 swap: dict[Verdict, Verdict] = {"confirmed": "refuted", "refuted": "confirmed"}
-                some = [swap.get(one, one) for one in some]
-            verdicts += some
-            said.append(f"{arm.label}: {shown(found)} of {reference.label}'s")
+                one = swap.get(one, one)
+            verdicts.append(one)
+            few = _few(values, theirs)
+            said.append(f"{arm.label}: {shown(found)} of {reference.label}'s{few}")
         return together(verdicts), "; ".join(said)
 
     return decide
 
 
-def where(premise: Decide, then: Decide) -> Decide:
-    """What is decided only where something else, about the same arms, is not refuted."""
+def among(measure: Measure, bound: float, then: Decide) -> Decide:
+    """What is decided of the first arms that reach a share of the last one's interquartile mean."""
 
     def decide(*arms: ArmResult) -> tuple[Verdict, str]:
-        holds, numbers = premise(*arms)
-        return ("not decided", numbers) if holds == "refuted" else then(*arms)
+        *ours, reference = arms
+        shares = {arm.label: ratio_of_iqms(measure(arm), measure(reference)) for arm in ours}
+        near = [arm for arm in ours if shares[arm.label] >= bound]
+        said: list[str] = []
+        decided: Verdict = "not decided"
+        if near:
+            decided, numbers = then(*near, reference)
+            said.append(numbers)
+        far = {label: found for label, found in shares.items() if found < bound}
+        said += [f"{label} does not come near: {found:.2f}" for label, found in far.items()]
+        return decided, "; ".join(said)
 
     return decide
+
+
+def _few(ours: Array, theirs: Array) -> str:
+    return "" if can_decide(ours, theirs) else ", too few runs to decide"
 
 
 def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
@@ -152,9 +178,10 @@ def _compare(measure: Measure, of: str, *, sign: int) -> Decide:
         for arm in ours:
             values = sign * measure(arm)
             found = estimate(improvement, values, theirs)
-            verdicts += compared(found, values, theirs, above=0.5)
-            word = "higher" if sign > 0 else "lower"
-            said.append(f"P({of} {word} with {arm.label} than {reference.label}) = {shown(found)}")
+            verdicts.append(compared(found, values, theirs, above=0.5))
+            what = f"{of} {'higher' if sign > 0 else 'lower'}"
+            few = _few(values, theirs)
+            said.append(f"P({what} with {arm.label} than {reference.label}) = {shown(found)}{few}")
         return together(verdicts), "; ".join(said)
 
     return decide

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from alphagrad.paper.arms import adam_of, arm_results
@@ -17,6 +18,7 @@ from alphagrad.paper.choice import judged as judged_studies
 from alphagrad.paper.claims import Judged, counts_table, judge
 from alphagrad.paper.claims_of_ours import OF_PROTOTYPE
 from alphagrad.paper.claims_of_paper import OF_PAPER
+from alphagrad.paper.figures import saturation_table
 from alphagrad.paper.plan import Job, Plan, load_plan, plan_files
 from alphagrad.paper.report import write_report
 from alphagrad.paper.results import EACH, SCHEMA, Result, Results, Run
@@ -155,26 +157,55 @@ def test_verdicts_are_counted() -> None:
 
 
 def td3(folder: Path, *, levels: dict[str, float], failed: int = 0) -> Results:
-    """Results of TD3's studies, at the level of their arm, or 100; of α = 150 so many failed."""
+    """Results of TD3's studies, at the level of their arm, or 100; all of α = 250 may fail."""
     results, plan = Results(folder), PLANS["td3"]
     for job in plan.jobs():
         level = levels.get(job.arm, 100)
-        made_up(results, plan, job, level=level, failed=failed if job.arm == "alpha150" else 0)
+        made_up(results, plan, job, level=level, failed=failed if job.arm == "alpha250" else 0)
     (folder / THEORY).write_bytes((RESULTS / THEORY).read_bytes())
     return results
 
 
 def test_an_arm_whose_runs_all_failed_is_named_and_decides_nothing(tmp_path: Path) -> None:
     page = report(tmp_path / "docs", td3(tmp_path, levels={}, failed=1)).read_text(encoding="utf-8")
-    assert "All runs failed of: α = 150." in page
-    assert "no complete run of alpha150" in page
+    assert "All runs failed of: α = 250." in page
+    assert "no complete run of alpha250" in page
 
 
 def test_what_does_not_come_near_adam_is_not_called_smooth(tmp_path: Path) -> None:
-    low = {"alpha100": 10.0, "alpha150": 10.0, "alpha200": 10.0, "alpha250": 10.0}
+    low = {"alpha100": 10.0, "alpha250": 10.0}
     found = judged(td3(tmp_path, levels=low), "It is smoother than Adam")
     assert found.verdict == "not decided"
-    assert found.numbers.startswith("α = 100: 0.1")
+    assert found.numbers.startswith("α = 100 does not come near: 0.1")
+    numbers = judged(td3(tmp_path, levels={"alpha250": 10.0}), "It is smoother than Adam").numbers
+    assert numbers.startswith("P(drawdown as a share of the peak lower with α = 100 than Adam) = ")
+    assert "; α = 250 does not come near: 0.1" in numbers
+
+
+def test_too_few_runs_are_said_to_be_too_few(tmp_path: Path) -> None:
+    results = td3(tmp_path, levels={"alpha457": 10.0})
+    found = judged(results, "α = 457 fails")
+    assert (found.verdict, "too few" in found.numbers) == ("confirmed", False)
+    [job] = [j for j in PLANS["td3"].jobs() if j.name == "paper-td3-adam-run-1"]
+    made_up(results, PLANS["td3"], job, level=100.0, failed=1)
+    found = judged(results, "α = 457 fails")
+    assert (found.verdict, "too few runs to decide" in found.numbers) == ("not decided", True)
+
+
+def test_a_layer_whose_saturation_was_not_told_is_blank_there_in_the_map(tmp_path: Path) -> None:
+    results, plan = td3(tmp_path, levels={}), PLANS["td3"]
+    job = next(j for j in plan.jobs() if j.name == "paper-td3-k03-run-2")
+    curves = results.curves(job.name)
+    layer = "saturation/a.weight"
+    assert layer in TRACES
+    told = pc.or_(pc.not_equal(curves["series"], layer), pc.less(curves["step"], STEPS[-1]))
+    results.write(results[job.name], curves.filter(told))
+    arm = {arm.name: arm for arm in arm_results(plan, results)}["k03"]
+    steps, rows = saturation_table(arm)
+    assert steps.tolist() == list(STEPS)
+    row = rows[arm.layers.index(layer.removeprefix("saturation/"))]
+    assert np.isnan(row).tolist() == [False] * (len(STEPS) - 1) + [True]
+    assert np.isnan(rows).sum() == 1
 
 
 def test_a_search_without_finals_says_what_became_of_its_trials(tmp_path: Path) -> None:

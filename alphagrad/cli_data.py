@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
 
 import typer
 
@@ -122,10 +123,9 @@ def copy_a_study(
     other = to or source
     if other is None or (to and source):
         raise typer.BadParameter("give either --to or --from: the other database")
-    url = other if "://" in other else f"sqlite:///{other}"
     with (
         _opened(home, database_url, must_exist=bool(to)) as (here, _),
-        _opened(None, url, must_exist=bool(source)) as (there, _),
+        _opened(None, _url(other), must_exist=bool(source)) as (there, _),
         _counted(as_json) as on_rows,
     ):
         ends = (here, there) if to else (there, here)
@@ -162,6 +162,22 @@ def prune(
         f"{done.checkpoints} folders of checkpoints ({done.bytes / 1e6:.1f} MB), "
         f"{done.logs} folders of logs, {done.rows} rows, {done.audit} of the audit log deleted"
     )
+
+
+def _url(place: str) -> str:
+    """The URL of a file or database; one with a password is not taken, which others could see."""
+    from alphagrad.tuner.database import parse_url
+
+    if "://" not in place:
+        if "@" in place:
+            raise typer.BadParameter("a URL begins with postgresql://, a file's name has no @")
+        return f"sqlite:///{quote(str(Path(place).expanduser()))}"
+    if parse_url(place).password is not None:
+        raise typer.BadParameter(
+            "a password in --to or --from could be seen by other users: leave it out of the URL, "
+            "and put it into ~/.pgpass or PGPASSWORD"
+        )
+    return place
 
 
 @contextmanager

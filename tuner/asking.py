@@ -5,6 +5,7 @@ from __future__ import annotations
 from alphagrad.tuner import leases, results, study_store
 from alphagrad.tuner.asked_trial import SamplingError
 from alphagrad.tuner.database import Database
+from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.spec import StudySpec
 
@@ -22,6 +23,13 @@ class Asking:
         self._optuna = optuna_storage
         self._created_at: dict[int, float] = {}
 
+    def recognise(self, study: StudyRow) -> None:
+        """Forget what was read of a deleted study, whose id SQLite may have given to this one."""
+        study_id = study.optuna_study_id
+        if study_id is not None and self._created_at.get(study_id) != study.created_at:
+            self._optuna.forget(study_id)
+            self._created_at[study_id] = study.created_at
+
     def ask(self, claimed: leases.Claim, spec: StudySpec, *, resumed: bool) -> None:
         """Draw the parameters of a trial that has none; they are in the claim's row then.
 
@@ -37,10 +45,7 @@ class Asking:
         study_id = study_store.ensure_optuna_study(
             self._database, self._optuna, claimed.study, spec
         )
-        if self._created_at.get(study_id) != claimed.study.created_at:
-            # SQLite may give a deleted study's id to the next one.
-            self._optuna.forget(study_id)
-            self._created_at[study_id] = claimed.study.created_at
+        self.recognise(claimed.study)
         try:
             asked = self._optuna.ask(
                 spec,

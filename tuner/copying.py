@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.storages._rdb.models import TrialHeartbeatModel
+from optuna.storages._rdb.models import StudySystemAttributeModel, TrialHeartbeatModel
+from optuna.trial import TrialState
 from pydantic import ValidationError
 from sqlalchemy import Column, ColumnElement, Table, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -33,12 +34,14 @@ from alphagrad.tuner.models import (
     TraceRow,
     TrialRow,
 )
+from alphagrad.tuner.optuna_ids import translated
 from alphagrad.tuner.optuna_tables import STUDIES, TRIALS
 from alphagrad.tuner.spec import StudySpec
 from alphagrad.tuner.study_store import by_name
 
 PAGE = 1000
 """Rows in memory at a time."""
+_STUDY_ATTRS: Table = StudySystemAttributeModel.__table__
 OUR_STUDIES, OUR_TRIALS, ATTEMPTS, HISTOGRAMS, METRICS, TRACES = (
     Base.metadata.tables[row.__tablename__]
     for row in (StudyRow, TrialRow, AttemptRow, HistogramRow, MetricRow, TraceRow)
@@ -73,7 +76,7 @@ def copy_study(
     Its trials keep their numbers, seeds, values, reports, metrics and α traces, in our tables and
     in Optuna's. One that is open arrives PAUSED, so that no trial is run on both sides unless
     somebody resumes it; its unfinished trials begin anew there, since checkpoints and logs are
-    files and are not copied. It belongs to no API key.
+    files and are not copied. It belongs to no API key, and was created when it was copied.
 
     Workers of the source go on meanwhile. Those of an SQLite target wait: it is one transaction.
 
@@ -88,8 +91,8 @@ def copy_study(
     Raises:
         StudyNotFoundError: the source has no such study.
         DuplicateStudyError: the target has a study of that name, ours or plain Optuna's.
-        ConflictError: the study is being stopped or cancelled, or is an open population, whose
-            members need each other's checkpoints.
+        ConflictError: the study is being submitted, stopped, cancelled or deleted, or is an open
+            population, whose members need each other's checkpoints.
         SettingsError: the source's schema is not this version's.
         NewerDatabaseError: the target's is a newer version's.
         SpecError: no study can have the new name.
@@ -106,6 +109,8 @@ def copy_study(
         with target.write() as writing:
             copy = _Copy(reading, writing, on_rows=on_rows, leave=set() if details else _DETAILS)
             copy.study(study, spec)
+            if len(copy.ids[OUR_TRIALS]) != study.next_slot:
+                raise _damaged(name)
             row = writing.get_one(StudyRow, copy.ids[OUR_STUDIES][study.id])
             events.emit(writing, "study.submitted", study_id=row.id, state=row.state)
     return Copied(row.name, row.state, trials=len(copy.ids[OUR_TRIALS]), rows=copy.rows)
@@ -128,15 +133,18 @@ class _Copy:
         self._on_rows = on_rows
         self._leave = leave | _NOT_COPIED
         self._now = writing.scalar(select(db_now()))
+        self._name = ""
+        self._ended = False
 
     def study(self, study: StudyRow, spec: Mapping[str, Any]) -> None:
         """Copy a study and all that belongs to it."""
+        self._name, self._ended = study.name, study.finished_at is not None
         try:
             if study.optuna_study_id is not None:
                 theirs = {"study_name": spec["name"]}
                 self._table(STUDIES, STUDIES.c.study_id == study.optuna_study_id, theirs)
-            ours = {"name": spec["name"], "spec": spec, "owner": None}
-            if study.finished_at is None:
+            ours = {"name": spec["name"], "spec": spec, "owner": None, "created_at": self._now}
+            if not self._ended:
                 ours["state"] = "PAUSED"
             self._table(OUR_STUDIES, OUR_STUDIES.c.id == study.id, ours)
         except IntegrityError:
@@ -147,12 +155,14 @@ class _Copy:
         ):
             mine = select(_key(trials)).where(trials.c.study_id == known)
             for table in parents.metadata.sorted_tables:
-                if table in self._leave:
+                if table in self._leave or table is _STUDY_ATTRS:
                     continue
                 if "trial_id" in table.c and table is not trials:
                     self._table(table, table.c.trial_id.in_(mine))
                 elif "study_id" in table.c and table is not parents:
                     self._table(table, table.c.study_id == known)
+        # Behind the trials, since some name them.
+        self._table(_STUDY_ATTRS, _STUDY_ATTRS.c.study_id == study.optuna_study_id)
 
     def _table(
         self, table: Table, mine: ColumnElement[bool], changes: Mapping[str, Any] | None = None
@@ -171,6 +181,8 @@ class _Copy:
             self._settle(table, row)
             for column, parents in _links(table).items():
                 if row[column] is not None:
+                    if row[column] not in self.ids[parents]:
+                        raise _damaged(self._name)
                     row[column] = self.ids[parents][row[column]]
         if table not in self.ids:
             self._writing.execute(insert(table), page)
@@ -179,13 +191,18 @@ class _Copy:
         self.ids[table].update(zip(old, self._writing.scalars(made, page), strict=True))
 
     def _settle(self, table: Table, row: _Row) -> None:
-        """Take back what only a worker of the source may say: that the trial is in its hands."""
+        """Change what is true of the source alone: who runs a trial, and its ids in attributes."""
         if table is OUR_TRIALS and row["state"] in UNFINISHED:
             row |= {"state": "WAITING", "worker": None, "lease_expires_at": None}
-            row["not_before"] = None
+            row |= {"not_before": None, "started_at": None}
         elif table is ATTEMPTS and row["outcome"] is None:
             row |= {"outcome": "GIVEN_BACK", "finished_at": self._now}
             row["error"] = "the study was copied to this database meanwhile"
+        elif table is TRIALS and self._ended and row["state"] == TrialState.RUNNING:
+            row |= {"state": TrialState.FAIL, "datetime_complete": row["datetime_start"]}
+        elif table is _STUDY_ATTRS:
+            ids = self.ids[TRIALS]
+            row["key"], row["value_json"] = translated(row["key"], row["value_json"], ids)
 
 
 _PARENTS = (STUDIES, TRIALS, OUR_STUDIES, OUR_TRIALS)
@@ -211,11 +228,19 @@ def _must_be_quiet(study: StudyRow) -> None:
         return
     if study.state not in OPEN_STUDY:
         raise ConflictError(f"study {study.name!r} is {study.state}: wait until it has ended")
+    if study.optuna_study_id is None:
+        raise ConflictError(f"study {study.name!r} is being submitted: copy it in a moment")
     if study.spec.get("population") is not None:
         raise ConflictError(
             f"study {study.name!r} is a population and has not ended: its members go on from each "
             "other's checkpoints, which are not copied"
         )
+
+
+def _damaged(name: str) -> ConflictError:
+    return ConflictError(
+        f"study {name!r} is being deleted, or misses rows: see `alphagrad db check`"
+    )
 
 
 def _renamed(spec: Mapping[str, Any], name: str) -> dict[str, Any]:

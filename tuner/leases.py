@@ -22,10 +22,14 @@ from alphagrad.tuner.resources import Room
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed trial: its row and its study's, as they stood at the claim."""
+    """A claimed trial: its row and its study's, as they stood at the claim.
+
+    It is ``first`` if nobody has begun the trial in this database.
+    """
 
     trial: TrialRow
     study: StudyRow
+    first: bool = False
 
     @property
     def fence(self) -> int:
@@ -99,6 +103,7 @@ def take(
     trial.attempt += 1
     trial.lease_expires_at = now + lease_seconds
     trial.not_before = None
+    first = trial.started_at is None
     trial.started_at = trial.started_at or now
     if study.state != "RUNNING":
         events.emit(session, "study.changed", study_id=study.id, state="RUNNING", finished=False)
@@ -115,7 +120,7 @@ def take(
             attempt=trial.attempt,
             params=trial.params,
         )
-    return Claim(trial=trial, study=study)
+    return Claim(trial=trial, study=study, first=first)
 
 
 def renew(

@@ -152,6 +152,8 @@ class Starter:
         try:
             if trial.params is None:
                 self._asking.ask(claimed, spec, resumed=trial.attempt > 1)
+            else:
+                self._asking.recognise(claimed.study)
             assert trial.number is not None
             return self._optuna.study(
                 spec, number=trial.number, optuna_study_id=claimed.study.optuna_study_id
@@ -171,8 +173,8 @@ class Starter:
         needed = spec.resources
         allotment = Allotment(needed.cpu) if self._room is None else self._room.allot(needed)
         requests = [self._request(claimed, spec, allotment) for claimed, _ in ready]
-        for request in requests:
-            if request.fence == 1 and request.exploit is None:
+        for (claimed, _), request in zip(ready, requests, strict=True):
+            if claimed.first and request.exploit is None:
                 # Of another database's study, or of one whose id this one has got.
                 shutil.rmtree(request.checkpoint_dir, ignore_errors=True)
         try:

@@ -121,9 +121,14 @@ def test_a_study_goes_to_another_database_and_comes_from_it(
     again = alphagrad("db", "copy", "tiny", "--to", str(file), *at)
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == "alphagrad: a study named 'tiny' exists; choose another name\n"
+    odd = tmp_path / "a 50% (odd)?.db"
+    assert alphagrad("db", "copy", "tiny", "--to", str(odd), *at).returncode == 0
+    assert odd.is_file()
     nowhere = str(tmp_path / "nowhere.db")
-    for options in ((), ("--from", nowhere, "--to", nowhere)):
-        assert alphagrad("db", "copy", "tiny", *options, *at).returncode == 2
+    refused = ["postgresql://me:secret@db/x", "me:secret@db/x"]
+    for options in ((), ("--from", nowhere, "--to", nowhere), *(("--to", url) for url in refused)):
+        done = alphagrad("db", "copy", "tiny", *options, *at)
+        assert (done.returncode, "secret" in done.stderr) == (2, False)
     done = alphagrad("db", "copy", "tiny", "--from", nowhere, *at)
     assert done.stderr == f"alphagrad: there is no database {nowhere}\n"
 

@@ -102,8 +102,12 @@ def test_an_open_study_is_finished_there_with_the_same_trials(
         session.execute(statement, {"id": running.trial.id})
     resume_study(other, "s")
     for place in (database, other):
-        home = tmp_path / f"home-{place.is_sqlite}"
-        Worker(place, settings.model_copy(update={"home": home}), study="s").run()
+        mine = settings.model_copy(update={"home": tmp_path / f"home-{place.is_sqlite}"})
+        if place is other:  # of another database's study, which had the copy's id
+            folder = mine.checkpoint_dir(get_study(other, "s").row.id, 11)
+            folder.mkdir(parents=True)
+            (folder / "000001.pt").write_bytes(b"not this trial's")
+        Worker(place, mine, study="s").run()
     here, there = (
         [(t.number, t.state, t.seed, t.params, t.value, t.attempt) for t in list_trials(p, "s")]
         for p in (database, other)
@@ -191,6 +195,55 @@ def test_what_cannot_be_copied_is_named_before_the_target_has_tables(
     assert revision(other) is None
     with pytest.raises(SettingsError, match=r"schema revision None, not [0-9]+: run alphagrad db"):
         copy_study(other, database, "s")
+
+
+def test_a_sampler_that_notes_ids_of_trials_goes_on_as_it_would_have(
+    database: Database, other: Database, submit: Submit, optuna_storage: OptunaStorage
+) -> None:
+    submit(name="before", n_trials=1)  # so that ids differ
+    play(database, optuna_storage, ["COMPLETE"])
+    submit(n_trials=24, sampler={"type": "nsga2", "population_size": 4, "mutation_prob": 0.0})
+    play(database, optuna_storage, ["COMPLETE"] * 14)
+    copy_study(database, other, "s")
+    resume_study(other, "s")
+    storage = OptunaStorage(other)
+    play(other, storage, ["COMPLETE"] * 10)
+    play(database, optuna_storage, ["COMPLETE"] * 10)
+    storage.dispose()
+    here, there = ([t.params for t in list_trials(p, "s")] for p in (database, other))
+    assert here == there
+
+
+def test_a_study_that_misses_trials_is_refused_and_leaves_nothing(
+    database: Database, other: Database, submit: Submit, optuna_storage: OptunaStorage
+) -> None:
+    submit(n_trials=2)
+    play(database, optuna_storage, ["COMPLETE"] * 2)
+    with database.write() as session:
+        session.execute(text("DELETE FROM alphagrad_trials WHERE number = 1"))
+    with pytest.raises(ConflictError, match="study 's' is being deleted, or misses rows"):
+        copy_study(database, other, "s")
+    with database.write() as session:
+        session.execute(text("DELETE FROM trial_values"))
+        for child in ("intermediate_values", "params", "system_attributes", "user_attributes"):
+            session.execute(text(f"DELETE FROM trial_{child}"))
+        session.execute(text("DELETE FROM trials"))
+    with pytest.raises(ConflictError, match="study 's' is being deleted, or misses rows"):
+        copy_study(database, other, "s")
+    with other.read() as session:
+        assert session.scalars(select(StudyRow)).all() == []
+
+
+def test_a_trial_that_optuna_still_has_running_has_failed_in_the_copy(
+    database: Database, other: Database, submit: Submit, optuna_storage: OptunaStorage
+) -> None:
+    row = submit(n_trials=1)
+    play(database, optuna_storage, ["COMPLETE"])
+    assert row.optuna_study_id is not None
+    optuna_storage.rdb.create_new_trial(row.optuna_study_id)  # a worker died while it asked
+    assert check_database(database) != []
+    copy_study(database, other, "s")
+    assert check_database(other) == []
 
 
 def test_a_snapshot_does_not_see_what_is_committed_after_it_began(

@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import quote
 
 import typer
 
@@ -166,12 +165,12 @@ def prune(
 
 def _url(place: str) -> str:
     """The URL of a file or database; one with a password is not taken, which others could see."""
-    from alphagrad.tuner.database import parse_url
+    from alphagrad.tuner.database import parse_url, sqlite_url
 
     if "://" not in place:
         if "@" in place:
             raise typer.BadParameter("a URL begins with postgresql://, a file's name has no @")
-        return f"sqlite:///{quote(str(Path(place).expanduser()))}"
+        return sqlite_url(Path(place).expanduser())
     if parse_url(place).password is not None:
         raise typer.BadParameter(
             "a password in --to or --from could be seen by other users: leave it out of the URL, "

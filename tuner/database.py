@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event
@@ -45,6 +46,16 @@ def _now_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 def _now_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     # The time of the statement: now() would be that of the transaction's begin.
     return "cast(extract(epoch from clock_timestamp()) as double precision)"
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever is in its name.
+
+    Example:
+        >>> parse_url(sqlite_url(Path("/srv/50% or less?/x.db"))).database
+        '/srv/50% or less?/x.db'
+    """
+    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def parse_url(url: str) -> URL:

@@ -64,7 +64,9 @@ class TunerSettings(BaseSettings):
         """The database's URL; it may hold a password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home.absolute() / 'alphagrad.db'}"
+        from alphagrad.tuner.database import sqlite_url
+
+        return sqlite_url(self.home.absolute() / "alphagrad.db")
 
     def checkpoint_dir(self, study_id: int, slot: int) -> Path:
         """The folder of one trial's checkpoints."""

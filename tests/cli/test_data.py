@@ -110,13 +110,15 @@ def test_a_study_goes_to_another_database_and_comes_from_it(
     assert done.returncode == 0, done.stderr
     rows = int(done.stdout.removeprefix("tiny: 2 trials, ").split()[0])
     assert done.stdout == f"tiny: 2 trials, {rows} rows copied, COMPLETED\n"
-    new = ("--home", str(tmp_path / "new"))
+    folder = tmp_path / "new %41?"
+    new = ("--home", str(folder))
     url = f"sqlite:///{file}"
     done = alphagrad("db", "copy", "tiny", "--from", url, "--name", "t", "--no-details", *new,
                      "--json")  # fmt: skip
     copied = json.loads(done.stdout)
     assert copied.pop("rows") < rows
     assert copied == {"name": "t", "state": "COMPLETED", "trials": 2}
+    assert (folder / "alphagrad.db").is_file()
     assert alphagrad("best", "t", *new).stdout == alphagrad("best", "tiny", *at).stdout
     again = alphagrad("db", "copy", "tiny", "--to", str(file), *at)
     assert (again.returncode, again.stdout) == (1, "")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 from alphagrad.optim import AlphaGrad
-from alphagrad.scheduler import AlphaTraceWriter, SaturationScheduler
+from alphagrad.scheduler import AlphaTraceWriter, SaturationScheduler, alpha_summary
 
 CONTEXT, WIDTH, HEADS, BLOCKS = 32, 64, 4, 2
 
@@ -89,8 +89,7 @@ def main() -> None:
             with torch.no_grad():
                 logits = model(validation[:, :-1]).flatten(0, 1)
                 nats = cross_entropy(logits, validation[:, 1:].flatten()).item()
-            saturated = list(optimizer.saturation().values())
-            mean = sum(saturated) / len(saturated)
+            mean = alpha_summary([optimizer])["saturation_mean"]
             print(f"step {step}: {nats:.3f} nats per character, saturation {mean:.2f}")
 
     written = data[:1].unsqueeze(0)

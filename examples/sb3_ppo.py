@@ -22,8 +22,16 @@ def main() -> None:
     steps = parser.parse_args().steps
 
     # The optimizer is chosen by the policy's keyword arguments; α needs none of its own.
-    policy = {"optimizer_class": AlphaGrad}
-    model = PPO("MlpPolicy", "CartPole-v1", n_steps=256, policy_kwargs=policy, seed=1, device="cpu")
+    policy = {"optimizer_class": AlphaGrad, "optimizer_kwargs": {"eps": 1e-5}}
+    model = PPO(
+        "MlpPolicy",
+        "CartPole-v1",
+        n_steps=256,
+        max_grad_norm=float("inf"),  # clipped gradients may be below ε
+        policy_kwargs=policy,
+        seed=1,
+        device="cpu",
+    )
     model.learn(steps, callback=AlphaGradCallback(trace="alpha.csv", trace_every=10))
     mean, deviation = evaluate_policy(model, model.get_env(), n_eval_episodes=10)
     print(f"return {mean:.0f} ± {deviation:.0f} after {model.num_timesteps} steps")

@@ -97,7 +97,9 @@ class Knob:
                 value = torch.full((n,), value, dtype=torch.float32, device=device)
             elif len(value) != n:
                 value = value[:n]
-            values.append(value if value.device == device else value.to(device, non_blocking=True))
+            if value.device != device:  # a copy to the host is read at once
+                value = value.to(device, non_blocking=device.type != "cpu")
+            values.append(value)
         return values[0].clone() if len(values) == 1 else torch.cat(values)
 
     def set_alpha(

@@ -81,9 +81,12 @@ def check_options(options: Mapping[str, Any]) -> None:
         options: every option of :class:`AlphaGrad` but ``alpha``, ``beta`` and ``mix``.
 
     Raises:
-        TypeError: ``lr`` is a tensor of more than one element.
+        TypeError: a number is none, or ``lr`` is a tensor of more than one element.
         ValueError: an option is out of its range, or does not go with another.
     """
+    for name in ("lr", "eps", "weight_decay", "k", "tau", "momentum", "dampening"):
+        if isinstance(options[name], str) or not hasattr(options[name], "__float__"):
+            raise TypeError(f"Invalid {name}: {options[name]!r}, must be a number")
     lr = options["lr"]
     if isinstance(lr, torch.Tensor):
         if lr.numel() != 1:

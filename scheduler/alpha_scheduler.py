@@ -161,7 +161,7 @@ class AlphaScheduler:
         return copy.deepcopy(state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where another scheduler of this class was; load the optimizer's state too.
+        """Continue where another scheduler of this class was; then load the optimizer's state too.
 
         Args:
             state_dict: from :meth:`state_dict`.

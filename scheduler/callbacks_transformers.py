@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from alphagrad.scheduler.attached import AttachedSchedulers, as_text, from_text
+from torch.optim import Optimizer
+
+from alphagrad.scheduler.attached import AttachedSchedulers, as_text, from_text, unwrap
 from alphagrad.scheduler.resume import Factory
 from alphagrad.scheduler.saturation import SaturationScheduler
 from alphagrad.scheduler.trace_writer import Trace
@@ -78,10 +80,13 @@ class AlphaGradCallback(TrainerCallback, ExportableState):
         name = type(self).__name__
         known: Any = state.stateful_callbacks  # a dict, once the state is made
         saved = known.get(name) or self.state()
+        states = from_text(saved["attributes"]["states"])
+        if not state.global_step and not self._follows(kwargs["optimizer"]):
+            states = {}  # a new optimizer that resumes nothing: of `model_init`, say
         self.schedulers = AttachedSchedulers(
             {"optimizer": kwargs["optimizer"]},
             self.factory,
-            states=from_text(saved["attributes"]["states"]),
+            states=states,
             trace=self.trace if state.is_world_process_zero else None,
             every=self.trace_every,
         )
@@ -116,6 +121,11 @@ class AlphaGradCallback(TrainerCallback, ExportableState):
         """Give the scheduler's state as JSON for a checkpoint."""
         states = {} if self.schedulers is None else self.schedulers.state_dict()
         return {"args": {"_remade": True}, "attributes": {"states": as_text(states)}}
+
+    def _follows(self, optimizer: Optimizer) -> bool:
+        """Whether the schedulers are those of an optimizer, wrapped or not."""
+        known = [] if self.schedulers is None else self.schedulers.optimizers.values()
+        return any(one is unwrap(optimizer) for one in known)
 
     def _let_go(self) -> None:
         if self.schedulers is not None:

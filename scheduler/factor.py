@@ -70,7 +70,10 @@ class FactorAlpha(AlphaScheduler):
         # A step that a GradScaler masks writes nothing: the next one makes up for it.
         change = math.log(self._factor())
         added = [torch.zeros((), device=alpha.device) for alpha in alphas[len(self._withheld) :]]
-        due = [before + change for before in self._withheld + added]
+        due = [
+            before.to(alpha.device) + change
+            for before, alpha in zip(self._withheld + added, alphas, strict=True)
+        ]
         self._withheld = (
             []
             if found_inf is None

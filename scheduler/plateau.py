@@ -103,7 +103,8 @@ class PlateauAlpha(AlphaScheduler):
             self.cooldown_counter -= 1
             self.num_bad_steps = 0
         if self.num_bad_steps > self.patience:
-            self.cooldown_counter, self.num_bad_steps = self.cooldown, 0
+            if self.optimizer.stepped:
+                self.cooldown_counter, self.num_bad_steps = self.cooldown, 0
             super().step()
 
     def observe(self, metric: float) -> None:
@@ -129,7 +130,10 @@ class PlateauAlpha(AlphaScheduler):
         Raises:
             TypeError: always.
         """
-        raise TypeError("PlateauAlpha needs a metric: call step(metric) instead of attach()")
+        raise TypeError(
+            "PlateauAlpha needs a metric: call step(metric) instead of attach(); the callbacks of "
+            "training libraries have none to give"
+        )
 
     def _improves(self, metric: float) -> bool:
         by = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)

@@ -15,6 +15,7 @@ from alphagrad.optim.sharded import local_parts
 
 # torch.quantile stops at 2**24 elements, and sorting that many would be slow.
 SAMPLES = 1 << 16
+"""From this to twice as many are looked at."""
 
 
 @torch.no_grad()
@@ -24,7 +25,7 @@ def quantile_alpha(
     """Give the α at which this share of each gradient's non-zero entries has |α·g̃| > τ.
 
     S(α) never decreases with α, so that α is τ over the (1 − f)-quantile of |g̃| (issue C; the
-    quantile is that of at most 65,536 entries, evenly spaced). Nothing waits for the device.
+    quantile is that of fewer than 131,072 entries, evenly spaced). Nothing waits for the device.
 
     Args:
         group: a parameter group of an :class:`~alphagrad.optim.AlphaGrad`, with gradients.

@@ -30,7 +30,9 @@ class SaturationScheduler(CountingScheduler):
     (zero, non-finite or missing gradient, one below ε, or masked by a GradScaler) holds α.
 
     Attached, it starts from the first gradients themselves: before the optimizer's first step each
-    α is set to where a sample of the gradient has the band's middle as its S.
+    α is set to where a sample of the gradient has the band's middle as its S. Layers of a group
+    that is added later start likewise; one whose first gradient comes later, since it was frozen,
+    goes on from the α that it has.
 
     Args:
         optimizer: the optimizer whose α to move. Its groups' ``tau`` is set to ``tau``.
@@ -72,6 +74,7 @@ class SaturationScheduler(CountingScheduler):
         "_small",
         "_own",
         "_fixed_numbers",
+        "_quantile",
     }
 
     def __init__(
@@ -99,7 +102,8 @@ class SaturationScheduler(CountingScheduler):
         self.band = band if isinstance(band, Band | BandSchedule) else Band(*map(float, band))
         self.rule = BandRule(gain=gain, max_log_step=max_log_step)
         self.k_min, self.k_max, self.min_numel = k_min, k_max, min_numel
-        self._tries = 0 if start == "keep" else TRIES
+        self._quantile = start == "quantile"
+        self._tries = 0
         self._started: list[Tensor] = []
         self._active: list[Tensor] = []
         self._roots: list[Tensor] = []
@@ -121,7 +125,7 @@ class SaturationScheduler(CountingScheduler):
         self.alpha_vectors()
         self._refresh()
         self._set_tau()
-        middle = self.band.at(0).middle
+        middle = self.band.at(self.last_step).middle
         for group, mask, root, started in zip(
             self.optimizer.param_groups, self._masks, self._roots, self._started, strict=True
         ):
@@ -163,6 +167,26 @@ class SaturationScheduler(CountingScheduler):
             else:
                 self._active.append(torch.zeros_like(group["pinned"]))
                 self._started.append(torch.zeros_like(group["pinned"]))
+                self._tries = TRIES if self._quantile else 0
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue where another was, with its ``tau``, ``layers``, bounds of α and ``min_numel``.
+
+        The band and the rule stay those of this one; load the optimizer's state too.
+
+        Args:
+            state_dict: from :meth:`state_dict`.
+
+        Raises:
+            ValueError: it is from another class, or of groups of other sizes.
+        """
+        sizes = [len(active) for active in state_dict.get("_active", ())]
+        here = [len(group["params"]) for group in self.optimizer.param_groups]
+        if any(saved != now for saved, now in zip(sizes, here, strict=False)):
+            raise ValueError(
+                f"Invalid scheduler state of groups of {sizes} parameters, must be {here}"
+            )
+        super().load_state_dict(state_dict)
 
     def get_alpha(self) -> list[Tensor]:
         """Give α after one step of the rule."""

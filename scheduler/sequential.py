@@ -28,7 +28,8 @@ class SequentialAlpha(AlphaScheduler):
 
     Raises:
         TypeError: the optimizer is not an :class:`AlphaGrad`.
-        ValueError: the milestones are not rising, or not one less than the schedulers.
+        ValueError: the milestones are not rising, or not one less than the schedulers; or one that
+            is made is attached.
 
     Example:
         >>> import torch
@@ -62,7 +63,7 @@ class SequentialAlpha(AlphaScheduler):
         self.milestones = list(milestones)
         self._factories = list(schedulers)
         super().__init__(optimizer)
-        self.current = self._factories[0](optimizer)
+        self.current = self._made(0)
         self._index = 0
 
     def get_alpha(self) -> list[Tensor]:
@@ -85,10 +86,17 @@ class SequentialAlpha(AlphaScheduler):
         index = bisect_right(self.milestones, self.last_step - 1)
         if index != self._index:
             self._index = index
-            self.current = self._factories[index](self.optimizer)
+            self.current = self._made(index)
         if not self.current.by_metric:
             self.current.step()
         super()._advance()
+
+    def _made(self, index: int) -> AlphaScheduler:
+        scheduler = self._factories[index](self.optimizer)
+        if scheduler.attached:
+            scheduler.detach()
+            raise ValueError(f"Invalid schedulers: number {index} is attached, it would step twice")
+        return scheduler
 
     def state_dict(self) -> dict[str, Any]:
         """Give a copy of this scheduler's state and of the one at work."""

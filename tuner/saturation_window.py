@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class LayerShares:
-    """For each layer, the share of its measured samples in which it was above, or below.
+    """For each layer, the share of the samples in which it was measured above, or below.
 
     Attributes:
         layers: the names of the layers that measured anything, length L.
@@ -39,7 +39,7 @@ class SaturationWindow:
         >>> window.names = ["w", "b"]
         >>> window.extend([1, 2, 3], np.array([[0.9, 0.1], [0.8, 0.1], [0.7, np.nan]], np.float32))
         >>> window.is_full, window.shares(high=0.75, low=0.2)
-        (True, LayerShares(layers=['w', 'b'], above=array([0.5, 0. ]), below=array([0., 1.])))
+        (True, LayerShares(layers=['w', 'b'], above=array([0.5, 0. ]), below=array([0. , 0.5])))
     """
 
     def __init__(self, size: int, *, first_step: int = 0, layers: str = "*") -> None:
@@ -75,12 +75,11 @@ class SaturationWindow:
         for place, row in enumerate(self._rows):
             samples[place, : len(row)] = row  # shorter, from before a further optimizer was watched
         samples = samples[:, self.chosen]
-        counts = np.isfinite(samples).sum(axis=0)
-        measured = counts > 0
-        samples, counts = samples[:, measured], counts[measured]
+        measured = np.isfinite(samples).sum(axis=0) > 0
+        samples, count = samples[:, measured], max(len(samples), 1)
         names = [self.names[place] for place in self.chosen]
         return LayerShares(
             layers=[name for name, has_any in zip(names, measured, strict=True) if has_any],
-            above=(samples > (np.inf if high is None else high)).sum(axis=0) / counts,
-            below=(samples < (-np.inf if low is None else low)).sum(axis=0) / counts,
+            above=(samples > (np.inf if high is None else high)).sum(axis=0) / count,
+            below=(samples < (-np.inf if low is None else low)).sum(axis=0) / count,
         )

@@ -35,18 +35,21 @@ class Watcher:
     """Hooks the optimizers of one trial; the first one watched sets the pace of the samples.
 
     A command is applied before an optimizer step, so the step it names is the first one made with
-    the new α; a sample holds the α that the step used and the saturation that it measured.
+    the new α; a sample holds the α that the step used and the saturation that it measured. Layers
+    that are added to an optimizer later come last, so that columns keep their places.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._optimizers: list[AlphaGrad] = []
+        self._parts: list[tuple[AlphaGrad, int, int]] = []
+        """The columns of a sample: of each optimizer the layers from one number to another."""
         self._without_alpha: list[str] = []
         self._layers: list[str] = []
         self._steps_taken = 0
         self._next_sample = 1
         self._step: Callable[[], int] = lambda: self._steps_taken
-        self._alpha: Tensor | None = None
+        self._due = False
         self._samples: list[tuple[int, Tensor, Tensor]] = []
         self._sent = 0
         self._flushed_at = time.monotonic()
@@ -64,18 +67,26 @@ class Watcher:
             self._without_alpha.append(type(optimizer).__name__)
             optimizer.register_step_pre_hook(self._before_step)
             return
-        names = optimizer.layer_names()
-        if clash := sorted(set(names) & set(self._layers)):
-            raise ValueError(f"layers {clash} are watched already; name the parameters apart")
-        self.flush()  # samples so far have fewer layers
-        self._layers += names
-        self._channel.send(Layers(names=list(self._layers)))
+        self._take_up(optimizer, known=0)
         self._optimizers.append(optimizer)
         optimizer.register_step_pre_hook(self._before_step)
         if len(self._optimizers) == 1:
             if step is not None:
                 self._step = step
-            optimizer.register_step_post_hook(self._after_step)
+            handle = optimizer.register_step_post_hook(self._after_step)
+            # Before the schedulers, which move α on.
+            hooks: Any = handle.hooks_dict_ref()
+            hooks.move_to_end(handle.id, last=False)
+
+    def _take_up(self, optimizer: AlphaGrad, *, known: int) -> None:
+        """Watch an optimizer's layers from a number on."""
+        names = optimizer.layer_names()[known:]
+        if clash := sorted(set(names) & set(self._layers)):
+            raise ValueError(f"layers {clash} are watched already; name the parameters apart")
+        self.flush()  # samples so far have fewer layers
+        self._layers += names
+        self._parts.append((optimizer, known, known + len(names)))
+        self._channel.send(Layers(names=list(self._layers)))
 
     def close(self) -> None:
         """Send the samples still held, and reject the commands that came too late."""
@@ -100,15 +111,20 @@ class Watcher:
         if self._answering:
             self._look(optimizer)
         if paced and (applied or self._steps_taken >= self._next_sample):
-            # A copy of α now: a scheduler may move it before the step's saturation is read.
-            self._alpha = _joined([o.packed_alpha() for o in self._optimizers])
+            self._due = True
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._alpha is None:
+        if not self._due:
             return
-        saturation = _joined([o.packed_saturation() for o in self._optimizers])
-        self._samples.append((self._now(), self._alpha, saturation))
-        self._alpha = None
+        self._due = False
+        packed = {id(one): one.packed() for one in self._optimizers}
+        for one in self._optimizers:
+            known = max(stop for of, _, stop in self._parts if of is one)
+            if len(packed[id(one)][0]) > known:
+                self._take_up(one, known=known)
+        parts = [(packed[id(of)], slice(first, stop)) for of, first, stop in self._parts]
+        alpha, saturation = (_joined([both[i][where] for both, where in parts]) for i in (0, 1))
+        self._samples.append((self._now(), alpha, saturation))
         self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()

@@ -54,6 +54,15 @@ def test_bad_options_are_named_with_their_value(options: dict[str, Any], message
         AlphaGrad([group])
 
 
+@pytest.mark.parametrize(
+    "options", [{"lr": "1e-3"}, {"lr": None}, {"eps": "1e-5"}, {"momentum": [0.9]}]
+)
+def test_what_is_no_number_is_said_to_be_none(options: dict[str, Any]) -> None:
+    [(name, value)] = options.items()
+    with pytest.raises(TypeError, match=re.escape(f"Invalid {name}: {value!r}, must be a number")):
+        AlphaGrad([torch.zeros(2)], **options)
+
+
 def test_bad_tensors_are_refused() -> None:
     with pytest.raises(TypeError, match="int64, must be a floating point or complex type"):
         AlphaGrad([torch.zeros(2, dtype=torch.int64)])

@@ -148,6 +148,15 @@ def test_a_second_train_goes_on(tmp_path: Path) -> None:
     assert scheduler_of(callback).last_step == 4
 
 
+def test_a_second_train_of_a_new_optimizer_starts_anew(tmp_path: Path) -> None:
+    callback = AlphaGradCallback()
+    first, second = (make(tmp_path, callback, max_steps=2, save_strategy="no") for _ in range(2))
+    first.train()
+    second.train()
+    assert scheduler_of(callback).last_step == 2
+    assert_moved_within_bounds(optimizer_of(second), still=STILL)
+
+
 def test_it_says_what_it_cannot_do(tmp_path: Path) -> None:
     trainer = make(tmp_path, AlphaGradCallback(feedback), max_steps=2, save_steps=2)
     trainer.train()

@@ -201,6 +201,32 @@ def test_a_plateau_keeps_to_its_bounds_but_moves_nothing_back() -> None:
         scheduler.attach()
 
 
+def test_a_plateau_that_comes_before_the_first_step_is_not_forgotten() -> None:
+    optimizer = make(8.0)
+    scheduler = PlateauAlpha(optimizer, patience=1)
+    for _ in range(2):
+        scheduler.step(1.0)
+    with pytest.warns(UserWarning, match="call optimizer.step\\(\\) first"):
+        scheduler.step(1.0)
+    optimizer.step()
+    scheduler.step(1.0)
+    assert optimizer.alphas() == {"w": 4.0, "b": 4.0}
+
+
+def test_a_sequence_refuses_a_scheduler_that_is_attached() -> None:
+    def attached(optimizer: AlphaGrad) -> ExponentialAlpha:
+        return ExponentialAlpha(optimizer, gamma=0.5).attach()
+
+    optimizer = make()
+    with pytest.raises(ValueError, match="number 0 is attached, it would step twice"):
+        SequentialAlpha(optimizer, schedulers=[attached], milestones=[])
+    parts = [lambda o: ExponentialAlpha(o, gamma=0.5), attached]
+    SequentialAlpha(optimizer, schedulers=parts, milestones=[1]).attach()
+    optimizer.step()
+    with pytest.raises(ValueError, match="number 1 is attached"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize(
     ("make_it", "options", "message"),
     [

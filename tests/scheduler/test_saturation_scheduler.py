@@ -351,6 +351,31 @@ def test_a_layer_whose_first_gradients_are_of_no_use_starts_later() -> None:
         assert all(0.05 <= s <= 0.25 for s in measured.values())
 
 
+def test_a_group_that_is_added_late_starts_by_its_first_gradients() -> None:
+    torch.manual_seed(0)
+    first, late = torch.zeros(D, requires_grad=True), torch.zeros(D, requires_grad=True)
+    optimizer = AlphaGrad([first], lr=1e-3)
+    scheduler = SaturationScheduler(optimizer).attach()
+    for step in range(12):
+        if step == 8:
+            optimizer.add_param_group({"params": [late]})
+        first.grad, late.grad = torch.randn(D), torch.randn(D)
+        optimizer.step()
+        saturation = optimizer.saturation()
+        # The scheduler takes up a group after its first step.
+        assert 0.05 <= saturation["0.0"] <= 0.25
+        assert step < 9 or 0.05 <= saturation["1.0"] <= 0.25
+    assert scheduler.last_step == 12
+
+
+def test_a_state_of_other_groups_is_refused_when_it_is_loaded() -> None:
+    saved = SaturationScheduler(AlphaGrad([torch.zeros(2)])).state_dict()
+    scheduler = SaturationScheduler(AlphaGrad([torch.zeros(2), torch.zeros(3)]))
+    message = r"Invalid scheduler state of groups of \[1\] parameters, must be \[2\]"
+    with pytest.raises(ValueError, match=message):
+        scheduler.load_state_dict(saved)
+
+
 def test_layers_are_controlled_apart() -> None:
     torch.manual_seed(0)
     a, b = torch.zeros(D, requires_grad=True), torch.zeros(D, requires_grad=True)

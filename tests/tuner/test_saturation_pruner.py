@@ -59,8 +59,11 @@ HIGH, LOW = [0.9, 0.1], [0.001, 0.1]
         # What was not measured does not count, for a step or for a whole layer.
         ([[0.9, NAN], [NAN, NAN], [0.9, NAN], [0.9, NAN]], {"layer_share": 1.0}, True),
         ([[NAN, NAN]] * 4, {}, False),
+        # One that was measured now and then, of gradients below ε say, is stuck at nothing.
+        ([[0.9, NAN], [NAN, NAN], [NAN, NAN], [0.9, NAN]], {}, False),
         # A second optimizer was watched later: the rows before are shorter.
-        ([[0.1], [0.1], [0.1, 0.9], [0.1, 0.9]], {}, True),
+        ([[0.1], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]], {}, True),
+        ([[0.1], [0.1], [0.1, 0.9], [0.1, 0.9]], {}, False),
     ],
 )
 def test_when_a_trial_is_stopped(
@@ -105,8 +108,8 @@ def test_the_shares_are_those_of_the_samples_in_the_window(
     expected = {}
     for name, place in (("a", 0), ("c", 2)):
         if seen := [row[place] for row in kept if row[place] == row[place]]:
-            above = sum(np.float32(value) > 0.5 for value in seen) / len(seen)
-            expected[name] = above, sum(np.float32(value) < 0.2 for value in seen) / len(seen)
+            above = sum(np.float32(value) > 0.5 for value in seen) / len(kept)
+            expected[name] = above, sum(np.float32(value) < 0.2 for value in seen) / len(kept)
     assert shares.layers == list(expected)
     assert list(zip(shares.above, shares.below, strict=True)) == list(expected.values())
 

@@ -17,6 +17,8 @@ import torch
 from pydantic import ValidationError
 
 from alphagrad.optim import AlphaGrad
+from alphagrad.scheduler import Band, SaturationScheduler
+from alphagrad.scheduler.quantile_start import quantile_alpha
 from alphagrad.tuner import Trial, UnknownTaskError, run_task
 from alphagrad.tuner.channel import PipeChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
@@ -257,6 +259,46 @@ def test_a_step_of_numpy_is_sent_as_pythons_and_half_a_step_is_refused(
     steps, _ = traces(received(ours))
     assert [type(one) for one in steps] == [int]
     assert steps == [7]
+
+
+def test_layers_that_are_added_while_it_trains_come_last(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    actor, critic = optimizer("actor"), optimizer("critic")
+    trial.watch(actor)
+    trial.watch(critic)
+    train(actor, 1)
+    late = torch.zeros(5, requires_grad=True)
+    actor.add_param_group({"params": [("late", late)], "alpha": 3.0})
+    train(actor, 1)
+    critic.set_alpha(5.0)
+    train(actor, 1)
+    trial.close()
+    messages = received(ours)
+    named = [m.names for m in messages if isinstance(m, Layers)]
+    assert named == [["actor"], ["actor", "critic"], ["actor", "critic", "late"]]
+    rows = [row for m in messages if isinstance(m, Trace) for row in m.alpha.tolist()]
+    assert rows == [[10, 10], [10, 10, 3], [10, 5, 3]]
+
+
+def test_a_sample_has_the_alpha_of_its_step_whoever_comes_first(
+    line: tuple[PipeChannel, Connection[Any, Any]],
+) -> None:
+    channel, ours = line
+    trial = Trial(params={}, channel=channel)
+    weight = torch.zeros(100, requires_grad=True)
+    weight.grad = torch.linspace(-1, 1, 100)
+    watched = AlphaGrad([("w", weight)], alpha=15.0)
+    trial.watch(watched)
+    SaturationScheduler(watched).attach()  # its start sets α before the first step
+    watched.step()
+    trial.close()
+    _, [[alpha]] = traces(received(ours))
+    (used,) = quantile_alpha(watched.param_groups[0], Band(0.05, 0.25).middle, tau=0.5).tolist()
+    assert alpha == pytest.approx(used, rel=1e-6)
+    assert alpha != pytest.approx(15.0, rel=0.1)
 
 
 def test_two_optimizers_share_one_trace_and_need_different_names(

@@ -9,6 +9,7 @@ from alphagrad.tuner.pruners import (
     Percentile,
     PrunerSpec,
     Saturation,
+    SuccessiveHalving,
 )
 from alphagrad.tuner.samplers import CMAES, GP, NSGA2, QMC, TPE
 from alphagrad.tuner.space import CategoricalDimension, Dimension, dimensions
@@ -63,12 +64,12 @@ def _sampler(spec: StudySpec, space: dict[str, Dimension]) -> list[str]:
                 f"gp with {spec.n_trials} trials: each ask takes longer than the one before, "
                 f"seconds beyond {GP_TRIALS}; tpe does not"
             ]
-        case GP() | CMAES() if conditional:
+        case GP() | CMAES() | QMC() if conditional:
             names = ", ".join(conditional)
             return [f"{spec.sampler.type} draws parameters with a condition at random: {names}"]
         case CMAES() if len(space) - len(choices) < 2:
             return ["cmaes searches two numbers or more; here it draws at random"]
-        case CMAES() | QMC() if choices:
+        case CMAES() if choices:
             return [f"{spec.sampler.type} draws choices at random: {', '.join(choices)}"]
         case NSGA2(population_size=size) if spec.n_trials <= size:
             return [f"nsga2 draws its first population_size={size} at random"]
@@ -87,9 +88,14 @@ def _constraints(spec: StudySpec) -> list[str]:
 
 
 def _warm_start(spec: StudySpec) -> list[str]:
-    if not spec.warm_start or isinstance(spec.sampler, TPE | GP):
+    if not spec.warm_start:
         return []
-    return [f"{spec.sampler.type} draws without regard to the trials of warm_start"]
+    said = []
+    if not isinstance(spec.sampler, TPE | GP):
+        said.append(f"{spec.sampler.type} draws without regard to the trials of warm_start")
+    if isinstance(spec.pruner, SuccessiveHalving | Hyperband):
+        said.append(f"{spec.pruner.type} judges without regard to the trials of warm_start")
+    return said
 
 
 def _pruner(spec: StudySpec) -> list[str]:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from alphagrad.tuner.plain_data import check_readable
+
 
 class CheckpointStore:
     """Files ``<fence>.pt`` in the trial's own folder, written and read by torch.
@@ -44,6 +46,7 @@ class CheckpointStore:
 
         Raises:
             OSError: it could not be written, e.g. because the disk is full; the old file stays.
+            NonRetryableError: something in it could not be loaded again; likewise.
         """
         import torch
 
@@ -55,6 +58,7 @@ class CheckpointStore:
                 torch.save(dict(state), file)
                 file.flush()
                 os.fsync(file.fileno())
+            check_readable(state, temporary)
         except Exception as error:
             temporary.unlink(missing_ok=True)
             if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):

@@ -8,6 +8,7 @@ from typing import Any
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import QMCSampler as OptunaQMCSampler
+from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial, FrozenTrial
 
 from alphagrad.tuner.space import Parameter, dimensions
@@ -17,15 +18,18 @@ class QMCSampler(OptunaQMCSampler):
     """A scrambled Sobol sequence over the parameters without a condition.
 
     Optuna's own finds the space in the first of all trials; here it is known. As there, the first
-    trial is drawn at random, and each further one takes the sequence's next point.
+    trial is drawn at random, and each further one takes the sequence's next point. Parameters with
+    a condition are drawn at random in each trial.
 
     Args:
         params: the study's parameters.
         seed: the seed of the sequence, the same for all trials of the study.
+        trial_seed: decides what is drawn at random; another one for each trial.
     """
 
-    def __init__(self, params: Mapping[str, Parameter], *, seed: int) -> None:
+    def __init__(self, params: Mapping[str, Parameter], *, seed: int, trial_seed: int) -> None:
         super().__init__(scramble=True, seed=seed)
+        self._at_random = RandomSampler(seed=trial_seed)
         self._space: dict[str, BaseDistribution] = {}
         for name, dimension in dimensions(dict(params)).items():
             if not dimension.when:
@@ -47,6 +51,5 @@ class QMCSampler(OptunaQMCSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A random draw, for the first trial and for parameters with a condition."""
-        return self._independent_sampler.sample_independent(
-            study, trial, param_name, param_distribution
-        )
+        sampler = self._at_random if trial.number else self._independent_sampler
+        return sampler.sample_independent(study, trial, param_name, param_distribution)

@@ -110,6 +110,8 @@ class Mailbox:
         async with self._changed:
             self._seats[seat] = ""
             await self._wait(lambda: self._next(shape) is not None or self._shut, timeout)
+            if seat not in self._seats:
+                return None  # it died meanwhile: whoever asked for it does not listen any more
             if (found := self._next(shape)) is None:
                 return None
             key, request = self._pop(found)

@@ -92,9 +92,11 @@ class Task:
         return schema | {"properties": own | fields}
 
     def unknown_params(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` that the task would refuse."""
-        if self.params is None or self.params.model_config.get("extra") != "forbid":
+        """Those of ``names`` that the task would refuse, or take no notice of."""
+        if self.params is None or self.params.model_config.get("extra") == "allow":
             return []
+        if any(field.validation_alias is not None for field in self.params.model_fields.values()):
+            return []  # known by other names too
         return sorted(name for name in names if self.base_name(name) not in self.param_names)
 
     def base_name(self, name: str) -> str:

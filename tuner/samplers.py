@@ -136,7 +136,7 @@ def build_sampler(
                 return samplers.RandomSampler(seed=seed)
             case QMC():
                 # One sequence for the whole study: every ask takes its next point.
-                return QMCSampler(params, seed=study_seed)
+                return QMCSampler(params, seed=study_seed, trial_seed=seed)
             case GP():
                 return samplers.GPSampler(seed=seed, warn_independent_sampling=False, **options)
             case CMAES():

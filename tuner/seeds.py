@@ -7,7 +7,7 @@ from typing import Literal
 
 
 def derive_seed(
-    study_seed: int, purpose: Literal["trial", "sampler", "exploit"], *numbers: int
+    study_seed: int, purpose: Literal["trial", "sampler", "exploit", "explore"], *numbers: int
 ) -> int:
     """A seed in [0, 2³²) for one purpose of a trial; equal for studies of equal seed.
 

@@ -69,7 +69,9 @@ class FloatDimension(_Dimension):
 
     def probes(self) -> list[Scalar]:
         """Values that a task must allow if it is to allow all."""
-        return [self.low, self.high]
+        # Between two whole ends is what an integer of the task would refuse.
+        within = [] if self.step is not None else [self.low + 0.618 * (self.high - self.low)]
+        return [self.low, self.high, *within]
 
     def allows(self, value: Any) -> bool:
         """Whether a value is one that could be drawn."""
@@ -261,19 +263,23 @@ def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, 
 
     yield None, point({})
     for name, dimension in space.items():
-        needed = _needed(space, name)
+        needed, *others = _needed(space, name)
         for probe in dimension.probes():
             yield name, point({**needed, name: probe})
+        for also in others:
+            yield name, point({**also, name: dimension.probes()[0]})
 
 
-def _needed(space: Mapping[str, Dimension], name: str) -> dict[str, Any]:
-    """Values of other dimensions under which the dimension ``name`` is drawn at all."""
+def _needed(space: Mapping[str, Dimension], name: str) -> list[dict[str, Any]]:
+    """Values of other dimensions under which ``name`` is drawn at all: for each wanted one."""
     needed: dict[str, Any] = {}
+    others: list[tuple[str, Any]] = []
     for parent, wanted in (space[name].when or {}).items():
         if parent in space:
-            needed |= _needed(space, parent)
-            needed[parent] = wanted[0] if isinstance(wanted, list) else wanted
-    return needed
+            first, *rest = wanted if isinstance(wanted, list) else [wanted]
+            needed |= _needed(space, parent)[0] | {parent: first}
+            others += [(parent, other) for other in rest]
+    return [needed, *({**needed, parent: other} for parent, other in others)]
 
 
 def holds(when: Mapping[str, Any] | None, values: Mapping[str, Any]) -> bool:

@@ -208,6 +208,9 @@ class Trial:
         Args:
             state: tensors, numbers, strings and lists or dicts of them: it is read back with
                 ``weights_only=True``.
+
+        Raises:
+            NonRetryableError: something else is in it, such as a number of numpy's.
         """
         if self._checkpoints is not None:
             # What is stored must reach as far as the checkpoint, where a later attempt goes on.

@@ -177,7 +177,8 @@ def test_a_clean_stop_loses_nothing_and_the_command_shows_it(
 ) -> None:
     home = tmp_path / "home"
     process, url = start_service(home, "--no-worker", ALPHAGRAD_API_KEY=key)
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client:
+    bearer = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
         for number in range(30):
             assert client.post(f"/v1/studies/s{number}:stop").status_code == 404
     process.terminate()

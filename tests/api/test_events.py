@@ -157,7 +157,7 @@ def test_a_client_that_leaves_takes_its_stream_along(
     wait_for(lambda: hub.streams == 0)
     bearer = {"Authorization": f"Bearer {key}"}
     before = threading.active_count()
-    with httpx.Client(base_url=server_url, headers=bearer) as client:
+    with httpx.Client(base_url=server_url, headers=bearer, timeout=60) as client:
         with client.stream("GET", "/v1/events", timeout=30) as answer:
             found = sse.messages(answer)
             next(found)

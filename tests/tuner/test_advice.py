@@ -51,9 +51,10 @@ CONDITIONAL = CHOICE | {
         ),
         ({"sampler": {"type": "qmc"}}, None),
         (
-            {"sampler": {"type": "qmc"}, "params": FLOATS | CHOICE},
-            "qmc draws choices at random: nesterov",
+            {"sampler": {"type": "qmc"}, "params": CONDITIONAL},
+            "qmc draws parameters with a condition at random: alpha",
         ),
+        ({"sampler": {"type": "qmc"}, "params": FLOATS | CHOICE}, None),
         ({"sampler": {"type": "nsga2"}}, "nsga2 draws its first population_size=50 at random"),
         ({"sampler": {"type": "nsga2", "population_size": 19}}, None),
         (
@@ -90,6 +91,10 @@ CONDITIONAL = CHOICE | {
             "min_resource·reduction_factor",
         ),
         ({"pruner": {"type": "hyperband", "max_resource": 20}}, None),
+        (
+            {"pruner": {"type": "successive_halving"}, "warm_start": ["other"]},
+            "successive_halving judges without regard to the trials of warm_start",
+        ),
         (
             {"pruner": {"type": "saturation"}, "params": {"optimizer": "adam"}},
             "the saturation pruner stops nothing with optimizer='adam', which has no alpha",

@@ -152,6 +152,29 @@ def test_qmc_takes_one_point_of_one_sequence_at_each_ask(tmp_path: Path, spec: S
     assert eighths == set(range(8))
 
 
+def test_qmc_draws_parameters_with_a_condition_anew_in_each_trial(
+    tmp_path: Path, spec: Spec
+) -> None:
+    params: dict[str, Any] = {
+        "optimizer": {"type": "categorical", "choices": ["alphagrad", "adam"]},
+        "alpha": {
+            "type": "float", "low": 1.0, "high": 100.0, "log": True,
+            "when": {"optimizer": "alphagrad"},
+        },
+    }  # fmt: skip
+    one = spec(n_trials=12, sampler={"type": "qmc"}, params=params)
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    migrate(database)
+    storage = OptunaStorage(database)
+    asker = Asker(storage, one)
+    drawn = [asker.ask(slot).params for slot in range(one.n_trials)]
+    alphas = [params["alpha"] for params in drawn if "alpha" in params]
+    assert len(alphas) >= 5
+    assert len(set(alphas)) == len(alphas)
+    storage.dispose()
+    database.dispose()
+
+
 @pytest.mark.filterwarnings("ignore:QMCSampler is experimental")
 def test_qmc_draws_what_optunas_own_sampler_draws(tmp_path: Path, spec: Spec) -> None:
     played = play(tmp_path / "a.db", spec(n_trials=5, sampler={"type": "qmc"}), restart=False)

@@ -82,6 +82,18 @@ def test_what_a_lost_seat_had_is_lost() -> None:
     talk(conversation)
 
 
+def test_a_seat_that_was_lost_while_it_waited_takes_nothing() -> None:
+    async def conversation(mailbox: Mailbox) -> None:
+        waiting = asyncio.create_task(mailbox.take("seat", SHAPE, "node", 5.0))
+        await asyncio.sleep(0.01)
+        await mailbox.abandon("seat", SHAPE, "gone")
+        await mailbox.submit("one", REQUEST)
+        assert await waiting is None
+        assert await mailbox.take("other", SHAPE, "node", 0.01) == ("one", REQUEST)
+
+    talk(conversation)
+
+
 def test_a_seat_takes_trials_of_its_shape_alone() -> None:
     async def conversation(mailbox: Mailbox) -> None:
         small, large = REQUEST, replace(REQUEST, cpu=2, gpus=("ray:0",))

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alphagrad.tuner import Task, Trial, UnknownTaskError, get_task, lazy_task, task, task_names
 from alphagrad.tuner.registry import _registry
@@ -49,6 +49,26 @@ def test_complete_adds_defaults_and_refuses_the_unknown() -> None:
         add.complete({"x": 1, "z": 1})
     assert add.unknown_params(["x", "z", "a"]) == ["a", "z"]
     assert add.param_names == ["x", "y"]
+
+
+class Lenient(BaseModel):
+    x: float = 1.0
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Renamed(BaseModel):
+    x: float = Field(default=1.0, alias="y")
+
+
+def test_what_a_model_would_leave_out_is_unknown_and_what_it_keeps_is_not() -> None:
+    unknown = {
+        model: lazy_task("lazy", params=model, function="nowhere:f").unknown_params(["x", "y"])
+        for model in (Lenient, Open, Renamed)
+    }
+    assert unknown == {Lenient: ["y"], Open: [], Renamed: []}
 
 
 def test_a_task_without_a_model_takes_anything() -> None:

@@ -5,6 +5,8 @@ import pytest
 from optuna.trial import FixedTrial
 from pydantic import TypeAdapter, ValidationError
 
+from alphagrad.tuner import parse_spec
+from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.registry import get_task
 from alphagrad.tuner.space import Parameter, dimensions, probe_points, suggest
 
@@ -152,6 +154,7 @@ def test_probes_visit_both_edges_and_every_choice() -> None:
         (None, {"k": 7, "x": 0.0, "c": "a"}),
         ("x", {"k": 7, "x": 0.0, "c": "a"}),
         ("x", {"k": 7, "x": 1.0, "c": "a"}),
+        ("x", {"k": 7, "x": 0.618, "c": "a"}),
         ("c", {"k": 7, "x": 0.0, "c": "a"}),
         ("c", {"k": 7, "x": 0.0, "c": "b"}),
     ]
@@ -170,6 +173,18 @@ def test_a_conditional_dimension_is_probed_where_it_is_drawn() -> None:
     assert all(("alpha" in values) == (values["optimizer"] == "alphagrad") for _, values in points)
     for _, values in points:
         get_task("digits").complete(values)  # refuses alpha with adam
+
+
+def test_a_condition_of_several_values_is_probed_at_each() -> None:
+    params = parse(a=categorical(1, 2, 3), b=categorical("x", "y", a=[1, 3]))
+    probed = [values for name, values in probe_points(params) if name == "b"]
+    assert probed == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 3, "b": "x"}]
+
+
+def test_a_range_of_floats_for_a_whole_number_is_refused_when_it_is_submitted() -> None:
+    epochs = {"type": "float", "low": 5, "high": 20}
+    with pytest.raises(SpecError, match=r"params\.epochs: Input should be a valid integer"):
+        parse_spec({"name": "s", "task": "digits", "n_trials": 1, "params": {"epochs": epochs}})
 
 
 def test_a_dimension_two_conditions_deep_is_probed() -> None:

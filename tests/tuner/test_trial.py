@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from alphagrad.optim import AlphaGrad
 from alphagrad.scheduler import Band, SaturationScheduler
 from alphagrad.scheduler.quantile_start import quantile_alpha
-from alphagrad.tuner import Trial, UnknownTaskError, run_task
+from alphagrad.tuner import NonRetryableError, Trial, UnknownTaskError, run_task
 from alphagrad.tuner.channel import PipeChannel
 from alphagrad.tuner.checkpoints import CheckpointStore
 from alphagrad.tuner.messages import (
@@ -404,10 +404,29 @@ class Trap:
 def test_a_checkpoint_cannot_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = CheckpointStore(tmp_path / "checkpoints", fence=1)
-    store.save({"trap": Trap()})
+    with pytest.raises(NonRetryableError, match=r"state\['trap'\] is a .*Trap; it may hold"):
+        store.save({"trap": Trap()})
+    torch.save({"trap": Trap()}, tmp_path / "checkpoints" / "000001.pt")
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         store.load()
     assert not (tmp_path / "trapped").exists()
+
+
+def test_what_could_not_be_loaded_again_is_refused_when_it_is_saved(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, fence=1)
+    layer = torch.nn.Linear(2, 2)
+    good = {"model": layer.state_dict(), "sizes": layer.weight.shape, "weight": layer.weight}
+    store.save(good | {"best": [1.0, None, True, "a", (2, {3: b"4"})]})
+    for name, bad in {"numpy.float64": np.float64(1.0), "numpy.ndarray": np.zeros(2)}.items():
+        message = rf"state\['a'\]\[1\]\['b'\] is a {name}; it may hold .*float\(\)"
+        with pytest.raises(NonRetryableError, match=message):
+            store.save(good | {"a": [0, {"b": bad}]})
+    with pytest.raises(NonRetryableError, match=r"a key of state\['a'\] is a numpy.int64"):
+        store.save({"a": {np.int64(1): 2}})
+    assert [path.name for path in tmp_path.iterdir()] == ["000001.pt"]
+    again = store.load()
+    assert again is not None
+    assert again["best"] == [1.0, None, True, "a", (2, {3: b"4"})]
 
 
 def test_a_save_that_was_cut_short_leaves_the_one_before(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def serve(database_url: str, tmp_path: Path, key: str) -> Iterator[Open]:
             )
             url = stack.enter_context(serving(settings))
             bearer = {"Authorization": f"Bearer {key}"}
-            return stack.enter_context(httpx.Client(base_url=url, headers=bearer))
+            return stack.enter_context(httpx.Client(base_url=url, headers=bearer, timeout=60))
 
         yield start
 

@@ -60,7 +60,7 @@ def api_without_local(tmp_path_factory: pytest.TempPathFactory, key: str) -> Ite
         {"home": tmp_path_factory.mktemp("hooks"), "api_key": key, "webhooks": True}
     )
     bearer = {"Authorization": f"Bearer {key}"}
-    with serving(settings) as url, httpx.Client(base_url=url, headers=bearer) as client:
+    with serving(settings) as url, httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
         yield client
 
 

@@ -119,4 +119,4 @@ class SequentialAlpha(AlphaScheduler):
                 f"Invalid scheduler state at number {index}, must be below {len(self._factories)}"
             )
         super().load_state_dict(own)
-        self.current = resume(self._factories[index], self.optimizer, current)
+        self.current = resume(lambda _: self._made(index), self.optimizer, current)

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from alphagrad.optim import AlphaGrad
+from alphagrad.optim.hooks import register_first_step_post_hook
 from alphagrad.scheduler.alpha_metrics import read_layers
 from alphagrad.scheduler.csv_trace import CsvTrace
 
@@ -113,10 +114,7 @@ class AlphaTraceWriter:
         if self._watcher is not None:
             self._watcher.watch(self.optimizer)
             self._watcher = None  # a trial watches to its end
-        self._handle = self.optimizer.register_step_post_hook(self._after_step)
-        # Before the schedulers, which move α on.
-        hooks: Any = self._handle.hooks_dict_ref()
-        hooks.move_to_end(self._handle.id, last=False)
+        self._handle = register_first_step_post_hook(self.optimizer, self._after_step)
         return self
 
     def detach(self) -> None:

@@ -107,8 +107,9 @@ def copy_study(
         spec = _renamed(study.spec, new_name or name)
         migrate(target)
         with target.write() as writing:
-            copy = _Copy(reading, writing, on_rows=on_rows, leave=set() if details else _DETAILS)
-            copy.study(study, spec)
+            leave = _NOT_COPIED if details else _NOT_COPIED | _DETAILS
+            copy = _Copy(study, reading, writing, on_rows=on_rows, leave=leave)
+            copy.run(spec)
             if len(copy.ids[OUR_TRIALS]) != study.next_slot:
                 raise _damaged(name)
             row = writing.get_one(StudyRow, copy.ids[OUR_STUDIES][study.id])
@@ -121,6 +122,7 @@ class _Copy:
 
     def __init__(
         self,
+        study: StudyRow,
         reading: Session,
         writing: Session,
         *,
@@ -129,16 +131,15 @@ class _Copy:
     ) -> None:
         self.ids: dict[Table, dict[int, int]] = {t: {} for t in _PARENTS}
         self.rows = 0
+        self._study, self._ended = study, study.finished_at is not None
         self._reading, self._writing = reading, writing
         self._on_rows = on_rows
-        self._leave = leave | _NOT_COPIED
+        self._leave = leave
         self._now = writing.scalar(select(db_now()))
-        self._name = ""
-        self._ended = False
 
-    def study(self, study: StudyRow, spec: Mapping[str, Any]) -> None:
-        """Copy a study and all that belongs to it."""
-        self._name, self._ended = study.name, study.finished_at is not None
+    def run(self, spec: Mapping[str, Any]) -> None:
+        """Copy the study, with this specification, and all that belongs to it."""
+        study = self._study
         try:
             if study.optuna_study_id is not None:
                 theirs = {"study_name": spec["name"]}
@@ -182,7 +183,7 @@ class _Copy:
             for column, parents in _links(table).items():
                 if row[column] is not None:
                     if row[column] not in self.ids[parents]:
-                        raise _damaged(self._name)
+                        raise _damaged(self._study.name)
                     row[column] = self.ids[parents][row[column]]
         if table not in self.ids:
             self._writing.execute(insert(table), page)

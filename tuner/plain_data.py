@@ -23,7 +23,7 @@ def check_readable(state: Mapping[str, Any], file: Path) -> None:
     """
     import torch
 
-    odd = list(_odd(state, ""))
+    odd = list(_odd(state, "", leaves={*_LEAVES, torch.Tensor}))
     if not odd or not torch.serialization.get_unsafe_globals_in_checkpoint(file):
         return
     place, value = next(
@@ -37,17 +37,15 @@ def check_readable(state: Mapping[str, Any], file: Path) -> None:
     )
 
 
-def _odd(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """What is of no plain type, nor a tensor, with its place."""
-    import torch
-
+def _odd(value: Any, place: str, *, leaves: set[type]) -> Iterator[tuple[str, Any]]:
+    """What is of none of the types, with its place."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if type(key) not in _LEAVES:
+            if type(key) not in leaves:
                 yield f"a key of state{place}", key
-            yield from _odd(inner, f"{place}[{key!r}]")
+            yield from _odd(inner, f"{place}[{key!r}]", leaves=leaves)
     elif type(value) in (list, tuple, set):
         for number, inner in enumerate(value):
-            yield from _odd(inner, f"{place}[{number}]")
-    elif type(value) not in _LEAVES and type(value) is not torch.Tensor:
+            yield from _odd(inner, f"{place}[{number}]", leaves=leaves)
+    elif type(value) not in leaves:
         yield f"state{place}", value

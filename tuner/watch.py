@@ -42,8 +42,8 @@ class Watcher:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._optimizers: list[AlphaGrad] = []
-        self._parts: list[tuple[AlphaGrad, int, int]] = []
-        """The columns of a sample: of each optimizer the layers from one number to another."""
+        self._parts: list[tuple[AlphaGrad, slice]] = []
+        """The columns of a sample: an optimizer, and some of its layers."""
         self._without_alpha: list[str] = []
         self._layers: list[str] = []
         self._steps_taken = 0
@@ -62,31 +62,34 @@ class Watcher:
             ValueError: one of its layers has the name of a layer already watched.
         """
         from alphagrad.optim import AlphaGrad
+        from alphagrad.optim.hooks import register_first_step_post_hook
 
         if not isinstance(optimizer, AlphaGrad):
             self._without_alpha.append(type(optimizer).__name__)
             optimizer.register_step_pre_hook(self._before_step)
             return
-        self._take_up(optimizer, known=0)
+        self._take_up(optimizer)
         self._optimizers.append(optimizer)
         optimizer.register_step_pre_hook(self._before_step)
         if len(self._optimizers) == 1:
             if step is not None:
                 self._step = step
-            handle = optimizer.register_step_post_hook(self._after_step)
-            # Before the schedulers, which move α on.
-            hooks: Any = handle.hooks_dict_ref()
-            hooks.move_to_end(handle.id, last=False)
+            register_first_step_post_hook(optimizer, self._after_step)
 
-    def _take_up(self, optimizer: AlphaGrad, *, known: int) -> None:
-        """Watch an optimizer's layers from a number on."""
+    def _take_up(self, optimizer: AlphaGrad) -> None:
+        """Watch those of an optimizer's layers that are not watched yet: the last ones."""
+        known = self._watched(optimizer)
         names = optimizer.layer_names()[known:]
         if clash := sorted(set(names) & set(self._layers)):
             raise ValueError(f"layers {clash} are watched already; name the parameters apart")
         self.flush()  # samples so far have fewer layers
         self._layers += names
-        self._parts.append((optimizer, known, known + len(names)))
+        self._parts.append((optimizer, slice(known, known + len(names))))
         self._channel.send(Layers(names=list(self._layers)))
+
+    def _watched(self, optimizer: AlphaGrad) -> int:
+        """How many of an optimizer's layers are watched."""
+        return max((part.stop for of, part in self._parts if of is optimizer), default=0)
 
     def close(self) -> None:
         """Send the samples still held, and reject the commands that came too late."""
@@ -117,14 +120,14 @@ class Watcher:
         if not self._due:
             return
         self._due = False
-        packed = {id(one): one.packed() for one in self._optimizers}
-        for one in self._optimizers:
-            known = max(stop for of, _, stop in self._parts if of is one)
-            if len(packed[id(one)][0]) > known:
-                self._take_up(one, known=known)
-        parts = [(packed[id(of)], slice(first, stop)) for of, first, stop in self._parts]
-        alpha, saturation = (_joined([both[i][where] for both, where in parts]) for i in (0, 1))
-        self._samples.append((self._now(), alpha, saturation))
+        packed = {one: one.packed() for one in self._optimizers}
+        for one, (alpha, _) in packed.items():
+            if len(alpha) > self._watched(one):
+                self._take_up(one)
+        alphas, saturations = (
+            _joined([packed[one][i][part] for one, part in self._parts]) for i in (0, 1)
+        )
+        self._samples.append((self._now(), alphas, saturations))
         self._next_sample = self._steps_taken + max(1, self._steps_taken // SAMPLE_SPACING)
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()

@@ -22,6 +22,7 @@ from alphagrad.tuner.access_models import ApiKeyRow, AuditRow
 from alphagrad.tuner.database import Database, db_now
 from alphagrad.tuner.retention import prune
 from alphagrad.tuner.settings import TunerSettings
+from tests.api.conftest import PATIENCE
 
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
 
@@ -178,7 +179,7 @@ def test_a_clean_stop_loses_nothing_and_the_command_shows_it(
     home = tmp_path / "home"
     process, url = start_service(home, "--no-worker", ALPHAGRAD_API_KEY=key)
     bearer = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
+    with httpx.Client(base_url=url, headers=bearer, timeout=PATIENCE) as client:
         for number in range(30):
             assert client.post(f"/v1/studies/s{number}:stop").status_code == 404
     process.terminate()

@@ -17,6 +17,7 @@ from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
 from alphagrad.tuner.study_store import get_trial
 from tests.api import sse
+from tests.api.conftest import PATIENCE
 from tests.api.remote_study import RemoteStudy
 from tests.tuner.by_hand import play_one
 
@@ -157,7 +158,7 @@ def test_a_client_that_leaves_takes_its_stream_along(
     wait_for(lambda: hub.streams == 0)
     bearer = {"Authorization": f"Bearer {key}"}
     before = threading.active_count()
-    with httpx.Client(base_url=server_url, headers=bearer, timeout=60) as client:
+    with httpx.Client(base_url=server_url, headers=bearer, timeout=PATIENCE) as client:
         with client.stream("GET", "/v1/events", timeout=30) as answer:
             found = sse.messages(answer)
             next(found)

@@ -12,6 +12,7 @@ import pytest
 from alphagrad.api import webhook_sender, webhook_store
 from alphagrad.api.settings import ApiSettings
 from alphagrad.tuner.database import Database
+from tests.api.conftest import PATIENCE
 from tests.api.serving import serving
 
 Open = Callable[..., httpx.Client]
@@ -42,7 +43,7 @@ def serve(database_url: str, tmp_path: Path, key: str) -> Iterator[Open]:
             )
             url = stack.enter_context(serving(settings))
             bearer = {"Authorization": f"Bearer {key}"}
-            return stack.enter_context(httpx.Client(base_url=url, headers=bearer, timeout=60))
+            return stack.enter_context(httpx.Client(base_url=url, headers=bearer, timeout=PATIENCE))
 
         yield start
 

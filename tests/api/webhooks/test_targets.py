@@ -12,6 +12,7 @@ import pytest
 from alphagrad.api.settings import ApiSettings
 from alphagrad.api.webhook_address import TargetError, is_public, parse_target
 from alphagrad.api.webhook_signature import signed_headers
+from tests.api.conftest import PATIENCE
 from tests.api.serving import serving
 
 
@@ -60,7 +61,10 @@ def api_without_local(tmp_path_factory: pytest.TempPathFactory, key: str) -> Ite
         {"home": tmp_path_factory.mktemp("hooks"), "api_key": key, "webhooks": True}
     )
     bearer = {"Authorization": f"Bearer {key}"}
-    with serving(settings) as url, httpx.Client(base_url=url, headers=bearer, timeout=60) as client:
+    with (
+        serving(settings) as url,
+        httpx.Client(base_url=url, headers=bearer, timeout=PATIENCE) as client,
+    ):
         yield client
 
 

@@ -22,7 +22,7 @@ serve: .venv/run-ready ## run the API and a worker in the foreground
 	@$(BIN)/alphagrad serve --home $(HOME_DIR)
 
 test: test-setup ## install, then run every test but the longest, which `make chaos` runs
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: test-setup ## kill workers, servers and databases for an hour; docs/reliability.md has the figures
 	@CHAOS_SCALE=full CONTRACT_EXAMPLES=300 $(BIN)/python -m pytest tests/tuner/test_contract.py tests/tuner/test_ray_nodes.py tests/chaos

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 GRACEFUL_SECONDS = 5
 HOME_CHECK_SECONDS = 2.0
+DASHBOARD_SECONDS = 30.0
+"""After so long the dashboard is made, if nobody asked for it yet: its imports take as long as all
+others together, and neither the start nor the dashboard's first reader should wait for them."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies keep a connection that is not used (httpx 5 s, nginx 60 s): one
 that the server closes first may be closed under a request on its way."""
@@ -61,7 +64,6 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     if key is not None:
         print(f"API key, shown this once: {key}", flush=True)  # noqa: T201
     app = create_app(settings)
-    app.state.dashboard.make()  # its first reader would wait for its imports
     server = Server(
         uvicorn.Config(
             app,
@@ -86,12 +88,15 @@ def serve(settings: ApiSettings, *, with_worker: bool = True) -> None:
     watched = (settings.home, server, announcement, stopped)
     watcher = threading.Thread(target=_watch_home, args=watched)
     watcher.start()
+    dashboard = threading.Timer(DASHBOARD_SECONDS, app.state.dashboard.make)
+    dashboard.start()
     try:
         if worker is not None:
             worker.start()
         logger.info("listening on %s", url)
         server.run(sockets=[listener])
     finally:
+        dashboard.cancel()
         stopped.set()
         watcher.join()
         if worker is not None:

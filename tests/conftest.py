@@ -22,7 +22,7 @@ from tests.ray_nodes import RayNodes
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in trial processes; two cores are shared
 
 _databases = count()
-LONGEST = ("test_ray_kills.py", "test_kills.py", "test_ray.py", "test_worker.py", "test_wheel.py")
+LONGEST = ("test_kills.py", "test_ray.py", "test_worker.py", "test_wheel.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

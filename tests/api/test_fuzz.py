@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
 # `make fuzz` makes up new requests each time; with all tests they are the same ones.
 SEED = () if "FUZZ_SECONDS" in os.environ else ("--seed", "1")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -114,7 +114,7 @@ def test_every_answer_is_declared_where_one_request_follows_another(
 
 @pytest.mark.parametrize("fuzzed", ["sqlite"], indirect=True)  # no request comes to the database
 def test_every_answer_without_a_key_is_declared(fuzz: Callable[..., dict[str, Any]]) -> None:
-    report = fuzz("--max-time", str(max(20, SECONDS // 2)), "--phases", PHASES)
+    report = fuzz("--max-time", str(max(10, SECONDS // 2)), "--phases", PHASES)
     assert cases(report) > 10
 
 

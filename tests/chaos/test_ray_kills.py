@@ -38,6 +38,7 @@ def seats_of(place: Place) -> list[int]:
     return [pid for pid in below if command_line(pid).startswith(b"ray::Seat")]
 
 
+@pytest.mark.long
 @on_postgresql_or_both
 @pytest.mark.timeout(3600)
 def test_sigkill_of_drivers_and_of_seats(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, select
 
-from alphagrad.tuner import Trial, lease_ends, leases
+from alphagrad.tuner import Trial, lease_ends, leases, metric_buffer
 from alphagrad.tuner.channel import NullChannel
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.errors import StaleFenceError
@@ -128,7 +128,11 @@ def test_a_later_attempt_replaces_what_came_after_its_checkpoint(
     assert read(database, third) == {"a": ([1, 2], [101.0, 302.0])}
 
 
-def test_an_attempt_that_lost_its_lease_changes_nothing(database: Database, running: Claim) -> None:
+def test_an_attempt_that_lost_its_lease_changes_nothing(
+    database: Database, running: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long the lease takes to change hands, the values wait for `close`.
+    monkeypatch.setattr(metric_buffer, "FLUSH_SECONDS", INF)
     old = attempt_of(database, running)
     old.record({"a": 1.0}, step=1)
     old.close()

@@ -15,11 +15,12 @@ EXIT_CODES = {
     1: "refused, or failed",
     2: "wrong usage",
     3: "the study ended FAILED or CANCELLED (run, watch --exit-status)",
-    4: "no server answers, or no database",
+    4: "no server answers, or its database does not",
     130: "interrupted",
 }
 
 ENDED_BADLY = 3
+LEFT = 130
 
 STUDIES = "Studies"
 STEERING = "Steering"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
@@ -43,7 +43,7 @@ def export(
         raise typer.BadParameter("parquet is not for a screen: give --out FILE")
     pieces = session.client.study(study).export(what=what, format=format)
     first = next(pieces, b"")  # before a file is made: the export may be refused
-    with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
+    with nullcontext(sys.stdout.buffer) if out is None else _whole(out) as file:
         file.write(first)
         for piece in pieces:
             file.write(piece)
@@ -52,7 +52,7 @@ def export(
 
 @db.command()
 def upgrade(home: Home = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Bring the database to this version's schema; every other command does so too."""
+    """Bring the database to this version's schema; most commands do so too."""
     from alphagrad.tuner.migrate import migrate, newest_revision, revision
 
     with _opened(home, database_url, must_exist=False) as (database, _):
@@ -150,9 +150,11 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Delete checkpoints of finished trials, files of studies that are gone, old audit rows."""
+    from alphagrad.tuner.migrate import migrate
     from alphagrad.tuner.retention import prune as remove_unneeded
 
     with _opened(home, database_url) as (database, settings):
+        migrate(database)
         done = remove_unneeded(database, settings, details_after_days=details_after)
     if as_json:
         typer.echo(to_json(asdict(done)))
@@ -177,6 +179,18 @@ def _url(place: str) -> str:
             "and put it into ~/.pgpass or PGPASSWORD"
         )
     return place
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place when it is whole; until then what was there stays."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

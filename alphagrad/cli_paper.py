@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from alphagrad.cli_app import Home
-
 paper = typer.Typer(
     help="Repeat the paper's experiments, and report on them.", no_args_is_help=True
 )
@@ -30,7 +28,9 @@ def run_plans(
         ),
     ] = None,
     results: ResultsFolder = RESULTS,
-    home: Home = None,
+    home: Annotated[
+        Path, typer.Option(help="Folder of all state of the service, which is its own.")
+    ] = Path(".alphagrad/paper"),
 ) -> None:
     """Run what has no result yet on a service of its own; a second call goes on."""
     from alphagrad.api.client import Client
@@ -50,7 +50,7 @@ def run_plans(
     theory = results / THEORY
     if not theory.exists():
         measure(theory)
-    service = LocalService(home or Path(".alphagrad/paper"))
+    service = LocalService(home)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as Ctrl-C
     url = service.start()
     typer.echo(f"The service is at {url}; its log and its key are in {service.home}.")

@@ -9,6 +9,7 @@ import typer
 
 from alphagrad.cli_app import TRIALS, DatabaseUrl, Home, Url, app
 from alphagrad.cli_complete import study_names
+from alphagrad.user_errors import NothingYetError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -39,11 +40,8 @@ def plot(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Draw α and saturation per layer over time, of a trial or from a file."""
-    target = out or (
-        Path(trace).with_suffix(".html") if number is None else Path(f"{trace}-{number}.html")
-    )
-    if target.suffix not in KINDS:
-        raise typer.BadParameter(f"{target} must end in one of {', '.join(KINDS)}")
+    if out is not None and out.suffix not in KINDS:
+        raise typer.BadParameter(f"{out} must end in one of {', '.join(KINDS)}")
     if number is None:
         figure = _of_file(Path(trace))
     else:
@@ -53,8 +51,10 @@ def plot(
         with connected(url, home, database_url) as client:
             columns = client.study(trace).trial(number).alpha(wide=True, max_steps=MOST_STEPS)
         if not columns["step"]:
-            raise typer.BadParameter(f"trial {number} of {trace} has no α trace (yet)")
+            raise NothingYetError(f"trial {number} of {trace} has no α trace (yet)")
         figure = draw_columns(columns, title=f"{trace}, trial {number}")
+    named = f"{trace}-{number}.html" if number is not None else Path(trace).with_suffix(".html")
+    target = out or Path(named)
     _write(figure, target)
     typer.echo(f"{target} written")
 
@@ -72,13 +72,13 @@ def _of_file(trace: Path) -> Figure:
 
 
 def _write(figure: Figure, target: Path) -> None:
-    from choreographer.errors import ChromeNotFoundError
-
     if target.suffix == ".html":
         figure.write_html(target, include_plotlyjs=True)
         return
     try:
         figure.write_image(target, scale=2)
-    except ChromeNotFoundError as error:
+    except RuntimeError as error:
+        if type(error.__context__).__name__ != "ChromeNotFoundError":
+            raise
         message = f"{target} needs Chrome or Chromium to be installed; an .html file does not"
         raise typer.BadParameter(message) from error

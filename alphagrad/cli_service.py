@@ -102,15 +102,16 @@ def tasks(name: TaskName = None, url: Url = None, as_json: AsJson = False) -> No
 
 @app.command(rich_help_panel=SERVICE)
 def demo(
-    home: Home = None,
+    home: Annotated[
+        Path, typer.Option(help="Folder of all its state, which is the demo's alone.")
+    ] = Path(".alphagrad"),
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo's service.")] = False,
 ) -> None:
     """Start the service, tune CartPole over REST, compare with √d and Adam (``make run``)."""
     from alphagrad import demo as first_light
     from alphagrad.local_service import LocalService
 
-    folder = home or Path(".alphagrad")
     if stop:
-        LocalService(folder).stop()
+        LocalService(home).stop()
     else:
-        first_light.run(folder)
+        first_light.run(home)

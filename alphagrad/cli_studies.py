@@ -11,6 +11,7 @@ from alphagrad.cli_app import STUDIES, NewName, StudyFile, StudyName, read, warn
 from alphagrad.cli_assigned import Changes, assigned
 from alphagrad.cli_complete import study_names
 from alphagrad.cli_session import Session, command
+from alphagrad.user_errors import NothingYetError
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
@@ -101,7 +102,7 @@ def best(session: Session, study: StudyName) -> None:
     found = session.client.study(study)
     trials = [trial.data for trial in found.best_trials]
     if not trials and not session.json:
-        raise typer.BadParameter(f"{study} has no complete and feasible trial yet")
+        raise NothingYetError(f"{study} has no complete and feasible trial yet")
     session.show(
         trials, lambda: display.trials_table(trials, searched=display.searched_params(found.data))
     )

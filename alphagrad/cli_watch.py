@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alphagrad.cli_app import ENDED_BADLY, STUDIES
+from alphagrad.cli_app import ENDED_BADLY, LEFT, STUDIES
 from alphagrad.cli_complete import study_names
 from alphagrad.cli_session import Session, command
 
@@ -53,10 +53,10 @@ def watch(
     if not watched.ended:
         events = _listen(session.client, study)
         watched.load()  # again: now nothing is missed
-    if sys.stdout.isatty() and not session.json:
-        _draw(watched, events)
-    else:
+    if not (sys.stdout.isatty() and not session.json):
         _write(watched, events, session)
+    elif not _draw(watched, events) and exit_status:
+        raise typer.Exit(LEFT)  # how the study ends is not known
     ended = None if study is None else watched.studies.get(study)
     if exit_status and ended is not None and ended["state"] in ("FAILED", "CANCELLED"):
         raise typer.Exit(ENDED_BADLY)
@@ -110,7 +110,8 @@ def _write(watched: Watched, events: Events, session: Session) -> None:
             session.line(None, text)
 
 
-def _draw(watched: Watched, events: Events) -> None:
+def _draw(watched: Watched, events: Events) -> bool:
+    """Draw until the end; whether it came to that, and nobody left before."""
     from rich.live import Live
 
     from alphagrad.keyboard import single_keys
@@ -123,8 +124,8 @@ def _draw(watched: Watched, events: Events) -> None:
         Live(view(watched, hint=HINT), auto_refresh=False) as live,
     ):
         while not watched.ended:
-            if key(DRAW_SECONDS).lower() == "q":
-                return
+            if "q" in key(DRAW_SECONDS).lower():
+                return False
             while (event := _next(events, wait=0.0)) is not None:
                 watched.take(event)
                 stale |= event["kind"] != "trial.progress"
@@ -133,5 +134,7 @@ def _draw(watched: Watched, events: Events) -> None:
                 watched.load()
                 loaded_at, stale = time.monotonic(), False
             live.update(view(watched, hint=HINT), refresh=True)
-        watched.load()
+        if watched.studies:  # none: it was deleted
+            watched.load()
         live.update(view(watched, hint=""), refresh=True)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 def single_keys() -> Iterator[Callable[[float], str]]:
     """Read keys one by one while the block runs.
 
-    Gives a function that waits so many seconds for a key: it returns the key, or an empty text.
+    Gives a function that waits so many seconds for a key: it returns what came, or an empty text.
+    An arrow is several characters.
     Where standard input is no terminal, it only waits.
     """
     import select
@@ -33,7 +35,7 @@ def single_keys() -> Iterator[Callable[[float], str]]:
 
     def key(wait: float) -> str:
         ready, _, _ = select.select([terminal], [], [], wait)
-        return sys.stdin.read(1) if ready else ""
+        return os.read(terminal, 1024).decode(errors="replace") if ready else ""
 
     try:
         tty.setcbreak(terminal)  # Ctrl-C still interrupts

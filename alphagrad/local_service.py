@@ -24,6 +24,13 @@ ANSWER_SECONDS = 15.0
 """A server that is only slow must not be taken for gone: a second one would start beside it."""
 REFUSED = (401, 403, 404)
 """What a server answers that is not the folder's: it does not know the key, or the path."""
+ELSEWHERE = {
+    "ALPHAGRAD_API_KEY_FILE",
+    "ALPHAGRAD_DATABASE_URL",
+    "ALPHAGRAD_DATABASE_URL_FILE",
+    "ALPHAGRAD_HOST",
+}
+"""Settings of the user's own service, which is another one."""
 
 
 class ServiceError(RuntimeError):
@@ -92,15 +99,25 @@ class LocalService:
                     "--port",
                     _port(),
                 ],
-                env=os.environ | {"ALPHAGRAD_API_KEY": key},
+                env={name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+                | {"ALPHAGRAD_API_KEY": key},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
             )
+        try:
+            return self._came_up(self._process)
+        except BaseException:  # also Ctrl-C: nothing is left behind that nobody knows of
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+            raise
+
+    def _came_up(self, process: subprocess.Popen[bytes]) -> str:
         give_up_at = time.monotonic() + START_SECONDS
         while (url := self.url) is None:
-            if self._process.poll() is not None or time.monotonic() > give_up_at:
+            if process.poll() is not None or time.monotonic() > give_up_at:
                 raise ServiceError(f"the service did not start; its log is {self.log}")
             time.sleep(LOOK_SECONDS)
         return url
@@ -149,8 +166,9 @@ class LocalService:
                 f"{said['url']} answers {status} to the key in {self.home}/demo-key: stop process "
                 f"{said['pid']}, or delete {self.home}/serve.json if that is another server"
             )
-        # One of ours whose database is away is ours all the same.
-        return said if status == httpx.codes.OK or status >= 500 else {}
+        # One of ours whose database is away, or that was asked too often, is ours all the same.
+        ours = status in (httpx.codes.OK, httpx.codes.TOO_MANY_REQUESTS) or status >= 500
+        return said if ours else {}
 
     def _status(self, said: Mapping[str, Any]) -> int | None:
         """What an announced server answers the folder's key with; ``None`` if none answers."""
@@ -159,7 +177,10 @@ class LocalService:
         bearer = {"Authorization": f"Bearer {self.key}"}
         least = f"{url}/v1/studies?page_size=1"  # of what no one else may read
         try:
-            return httpx.get(least, headers=bearer, timeout=ANSWER_SECONDS).status_code
+            # No proxy knows this machine's own addresses.
+            return httpx.get(
+                least, headers=bearer, timeout=ANSWER_SECONDS, trust_env=False
+            ).status_code
         except httpx.TransportError:
             return None
 

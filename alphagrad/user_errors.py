@@ -6,8 +6,14 @@ from alphagrad.api.client_errors import ApiError, ServerAwayError
 
 FAILED = 1
 AWAY = 4
+REFUSED = "42501"
+"""PostgreSQL's code for a role that may not do this."""
 EXTRAS = {"matplotlib": "bench"}
 """Modules that come with an extra of ours."""
+
+
+class NothingYetError(RuntimeError):
+    """There is nothing to show, and later there may be."""
 
 
 def mendable(error: Exception) -> str | None:
@@ -23,7 +29,8 @@ def mendable(error: Exception) -> str | None:
         >>> mendable(ZeroDivisionError()) is None
         True
     """
-    if isinstance(error, ApiError | TimeoutError):  # of a client, which is quickly told
+    # Of a client, which is quickly told.
+    if isinstance(error, ApiError | NothingYetError | TimeoutError):
         return str(error)
     if isinstance(error, OSError):
         at = "" if error.filename is None else f": {error.filename}"
@@ -31,7 +38,7 @@ def mendable(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         return f"{error.name} is missing: pip install 'alphagrad[{EXTRAS[error.name]}]'"
     from pydantic import ValidationError
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import OperationalError, ProgrammingError
 
     from alphagrad.api.serve import ServeError
     from alphagrad.demo import DemoError
@@ -52,6 +59,8 @@ def mendable(error: Exception) -> str | None:
         return f"{said}; see `alphagrad db check`"
     if isinstance(error, OperationalError):
         return f"the database does not answer: {str(error.orig).splitlines()[0]}"
+    if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") == REFUSED:
+        return f"the database refuses: {str(error.orig).splitlines()[0]}"
     return None
 
 

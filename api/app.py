@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from alphagrad import __version__
@@ -13,6 +13,7 @@ from alphagrad.api.dashboard import Dashboard
 from alphagrad.api.event_hub import EventHub
 from alphagrad.api.guards import add_guards
 from alphagrad.api.keys import KeyRing
+from alphagrad.api.known_parameters import only_known_parameters
 from alphagrad.api.openapi import describe, operation_id
 from alphagrad.api.problems import install_problem_handlers
 from alphagrad.api.prometheus import Monitor
@@ -74,6 +75,7 @@ def create_app(settings: ApiSettings, *, local: bool = False) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        dependencies=[Depends(only_known_parameters)],
     )
     app.state.settings = settings
     app.state.database = database

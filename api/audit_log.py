@@ -15,8 +15,9 @@ from alphagrad.api.wrong_keys import client_address
 from alphagrad.tuner.audit import Entry
 from alphagrad.tuner.spec import NAME_PATTERN
 
-ROUTINE = re.compile(r"/trials/[0-9]+:(heartbeat|report)")
-"""Signs of life of a trial, every few seconds; recorded only if they are refused."""
+ROUTINE = re.compile(r"/trials(:ask|/[0-9]+:(heartbeat|report))")
+"""What clients that wait, and trials, say every few seconds; recorded only if it is refused. Who
+was given a trial is among its attempts."""
 
 LIMITED_PER_MINUTE = 10
 """Of a key that is too busy; the rest would fill the log."""

@@ -14,7 +14,7 @@ from alphagrad.api.keys import KeyRing, hash_key
 from alphagrad.api.principal import Principal
 from alphagrad.api.problems import database_away, problem
 from alphagrad.api.roles import BROWSERS, READING
-from alphagrad.api.sessions import Sessions, cookie_name
+from alphagrad.api.sessions import Sessions
 from alphagrad.api.wrong_keys import WrongKeys
 
 OPEN_PATHS = ("/healthz", "/readyz", "/login")
@@ -73,7 +73,7 @@ class RequireKey:
     async def _browser(self, request: Request) -> Principal | Response:
         found = None
         if request.method in READING or request.url.path in BROWSERS:
-            hashed = self._sessions.key_hash(request.cookies.get(cookie_name(request), ""))
+            hashed = self._sessions.key_hash(self._sessions.cookie_of(request))
             found = None if hashed is None else await self._find(hashed)
         return found or _unauthorized(request)
 

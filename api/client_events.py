@@ -14,7 +14,7 @@ from alphagrad.api.client_server import Server
 from alphagrad.api.client_steps import Item, Items, Open, Read, Sleep
 
 SILENCE_SECONDS = 45.0
-"""The server sends something every 15 s; after so long without, the connection is dead."""
+"""The server sends something every 10 s; after so long without, the connection is dead."""
 
 
 class EventParser:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 """What trying again does not mend: the URL or the key is wrong."""
 LARGEST_PAGE = 500
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def address(url: str, key: str) -> dict[str, Any]:
@@ -28,9 +29,15 @@ def address(url: str, key: str) -> dict[str, Any]:
     if not (key.isascii() and key.isprintable()):
         raise ApiError("the API key has characters that no key has", status=None)
     try:
-        return {"base_url": httpx.URL(url), "headers": {"Authorization": f"Bearer {key}"}}
+        server = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ApiError(f"{url!r} is no URL: {error}", status=None) from error
+    return {
+        "base_url": server,
+        "headers": {"Authorization": f"Bearer {key}"},
+        # A proxy of the environment does not lead to this machine itself.
+        "trust_env": server.host not in LOOPBACK,
+    }
 
 
 class Options(TypedDict, total=False):

@@ -27,8 +27,8 @@ class LocalClient(Client):
     def __init__(self, settings: TunerSettings) -> None:
         key = secrets.token_urlsafe()  # for this process alone
         given = {name: getattr(settings, name) for name in settings.model_fields_set}
-        # A study file may be as long as it likes here.
-        given |= {"api_key": key, "host": "127.0.0.1", "max_body_bytes": 1 << 30}
+        # A study file may be as long as it likes here; webhooks are for servers to send.
+        given |= {"api_key": key, "host": "127.0.0.1", "max_body_bytes": 1 << 30, "webhooks": False}
         app = create_app(ApiSettings.model_validate(given), local=True)
         super().__init__(
             "http://localhost", key, transport=InProcess(app), patience=PATIENCE_SECONDS

@@ -14,7 +14,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from alphagrad.api.keys import KeyRing, hash_key
-from alphagrad.api.sessions import Sessions, clear_cookie, set_cookie
+from alphagrad.api.sessions import Sessions
 from alphagrad.api.wrong_keys import WrongKeys
 
 router = APIRouter(include_in_schema=False)
@@ -66,15 +66,16 @@ def login(
         wrong_keys.note(request.scope, hash_key(key.strip()))
         return _page(next, message="This is not the key.", status=401)
     answer = RedirectResponse(_local(next), status_code=303)
-    set_cookie(request, answer, sessions.issue(key.strip()))
+    sessions.set_cookie(request, answer, sessions.issue(key.strip()))
     return answer
 
 
 @router.post("/logout")
 def logout(request: Request) -> Response:
     """Take the cookie away."""
+    sessions: Sessions = request.app.state.sessions
     answer = RedirectResponse("/login", status_code=303)
-    clear_cookie(request, answer)
+    sessions.clear_cookie(request, answer)
     return answer
 
 

@@ -13,7 +13,6 @@ from alphagrad.api import idempotency
 from alphagrad.api.auth import OPEN_PATHS
 from alphagrad.api.openapi_examples import add_examples
 from alphagrad.api.roles import READING
-from alphagrad.api.sessions import COOKIE
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 PROBLEM: dict[str, Any] = {
@@ -117,7 +116,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "cookie": {
             "type": "apiKey",
             "in": "cookie",
-            "name": COOKIE,
+            "name": app.state.sessions.cookie,
             "description": "what the login page sets; good for reading alone",
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -15,7 +16,6 @@ from starlette.responses import Response
 
 from alphagrad.api.keys import hash_key
 
-COOKIE = "alphagrad_session"
 SESSION_SECONDS = 30 * 24 * 3600
 SECRET_BYTES = 32
 
@@ -27,10 +27,15 @@ class Sessions:
 
     Args:
         home: the folder that keeps the secret, readable by its owner alone.
+
+    Attributes:
+        cookie: the cookie's name. Browsers know no ports: services of one host, or behind tunnels
+            to one, would take each other's away, had they not each a name of their own.
     """
 
     def __init__(self, home: Path) -> None:
         self._secret = _secret(home / "session-secret")
+        self.cookie = f"alphagrad_session_{hashlib.sha256(self._secret).hexdigest()[:8]}"
 
     def issue(self, key: str) -> str:
         """A cookie's value for a key that was checked."""
@@ -45,37 +50,38 @@ class Sessions:
             return None
         return hashed if expires.isdecimal() and int(expires) > time.time() else None
 
+    def cookie_of(self, request: Request) -> str:
+        """The value of a browser's cookie, empty without one."""
+        return request.cookies.get(self._name(request), "")
+
+    def set_cookie(self, request: Request, answer: Response, value: str) -> None:
+        """Give a browser its cookie."""
+        answer.set_cookie(
+            self._name(request),
+            value,
+            max_age=SESSION_SECONDS,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+
+    def clear_cookie(self, request: Request, answer: Response) -> None:
+        """Take it away again."""
+        answer.delete_cookie(
+            self._name(request),
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+
+    def _name(self, request: Request) -> str:
+        """Over https a name that browsers take from this very host alone."""
+        return f"__Host-{self.cookie}" if request.url.scheme == "https" else self.cookie
+
     def _sign(self, body: str) -> str:
         return hmac.new(self._secret, body.encode(), "sha256").hexdigest()
-
-
-def cookie_name(request: Request) -> str:
-    """The cookie's name; over https one that browsers take from this very host alone."""
-    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
-
-
-def set_cookie(request: Request, answer: Response, value: str) -> None:
-    """Give a browser its cookie."""
-    answer.set_cookie(
-        cookie_name(request),
-        value,
-        max_age=SESSION_SECONDS,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
-
-
-def clear_cookie(request: Request, answer: Response) -> None:
-    """Take it away again."""
-    answer.delete_cookie(
-        cookie_name(request),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
 
 
 def _secret(path: Path) -> bytes:

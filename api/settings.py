@@ -5,9 +5,19 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from alphagrad.tuner.settings import TunerSettings
+
+
+def _host_name(name: str) -> str:
+    bare = name.strip("[]")
+    if not bare or set(bare) & set("*/@ ") or ("[" not in name and bare.count(":") == 1):
+        raise ValueError(f"{name!r} must be a name or an address, without scheme, port or *")
+    return name
+
+
+HostName = Annotated[str, AfterValidator(_host_name)]
 
 
 class ApiSettings(TunerSettings):
@@ -24,8 +34,8 @@ class ApiSettings(TunerSettings):
     api_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     """An admin's key beside those in the database; without either, one is made at the first start
     and printed once."""
-    allowed_hosts: list[str] = Field(default_factory=list)
-    """Host names to answer to, beside loopback's and ``host``."""
+    allowed_hosts: list[HostName] = Field(default_factory=list)
+    """Host names to answer to, without a port, beside loopback's and ``host``."""
     trusted_proxies: list[str] = Field(default_factory=list)
     """Addresses of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20

@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from alphagrad.api.deps import OptunaDep
+from alphagrad.api.deps import DatabaseDep, OptunaDep
 from alphagrad.api.problems import shown
 from alphagrad.tuner import parse_spec
 from alphagrad.tuner.advice import spec_warnings
 from alphagrad.tuner.errors import FieldError, SpecError
+from alphagrad.tuner.warm_start import check_sources
 
 router = APIRouter(prefix="/v1", tags=["studies"])
 
@@ -40,10 +41,14 @@ class CheckedStudy(BaseModel):
 
 
 @router.post("/studies:check")
-def check_study(spec: dict[str, Any], optuna_storage: OptunaDep) -> CheckedStudy:
-    """Check a study as a submission does, and store nothing."""
+def check_study(
+    spec: dict[str, Any], database: DatabaseDep, optuna_storage: OptunaDep
+) -> CheckedStudy:
+    """Check a study as a submission does, but for the owner's quota, and store nothing."""
     try:
         parsed = parse_spec(spec)
+        if parsed.warm_start:
+            check_sources(database, parsed)
     except SpecError as error:
         return CheckedStudy(errors=[WrongField.of(one) for one in error.errors], warnings=[])
     if optuna_storage.has_study(parsed.name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -60,6 +61,7 @@ class BandSchedule:
         total_steps: steps from the one to the other.
 
     Raises:
+        TypeError: an end is no :class:`Band`.
         ValueError: ``total_steps`` is no whole number ≥ 1.
 
     Example:
@@ -73,6 +75,9 @@ class BandSchedule:
     total_steps: int
 
     def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if not isinstance(found := getattr(self, name), Band):
+                raise TypeError(f"Invalid {name}: {found!r}, must be a Band")
         check_count(total_steps=self.total_steps)
 
     def at(self, step: int) -> Band:
@@ -84,3 +89,27 @@ class BandSchedule:
             round(self.start.low ** (1 - done) * self.end.low**done, 12),
             round(self.start.high ** (1 - done) * self.end.high**done, 12),
         )
+
+
+def as_band(band: Sequence[float] | Band | BandSchedule) -> Band | BandSchedule:
+    """Give a band for its two edges; what is one already stays as it is.
+
+    Args:
+        band: ``(low, high)``, or a band.
+
+    Raises:
+        TypeError: it is neither a band nor two numbers.
+        ValueError: not 0 < low < high < 1.
+
+    Example:
+        >>> as_band((0.05, 0.25))
+        Band(low=0.05, high=0.25)
+    """
+    if isinstance(band, Band | BandSchedule):
+        return band
+    try:
+        low, high = map(float, band)
+    except (TypeError, ValueError):
+        message = f"Invalid band: {band!r}, must be (low, high), a Band or a BandSchedule"
+        raise TypeError(message) from None
+    return Band(low, high)

@@ -123,5 +123,5 @@ def check_count(**values: int) -> None:
         >>> check_count(total_steps=100)
     """
     for name, value in values.items():
-        if value < 1 or value != int(value):
+        if not 1 <= value < math.inf or value != int(value):
             raise ValueError(f"Invalid {name}: {value}, must be a whole number >= 1")

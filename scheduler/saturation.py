@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alphagrad.optim import AlphaGrad, layer_sizes, native
 from alphagrad.optim.rehearsal import is_rehearsal
-from alphagrad.scheduler.band import Band, BandSchedule
+from alphagrad.scheduler.band import Band, BandSchedule, as_band
 from alphagrad.scheduler.band_rule import BandRule
 from alphagrad.scheduler.counting import CountingScheduler
 from alphagrad.scheduler.quantile_start import quantile_alpha
@@ -99,7 +99,7 @@ class SaturationScheduler(CountingScheduler):
             raise ValueError(f"Invalid min_numel: {min_numel}, must be >= 1")
         if start not in ("quantile", "keep"):
             raise ValueError(f"Invalid start: {start!r}, must be 'quantile' or 'keep'")
-        self.band = band if isinstance(band, Band | BandSchedule) else Band(*map(float, band))
+        self.band = as_band(band)
         self.rule = BandRule(gain=gain, max_log_step=max_log_step)
         self.k_min, self.k_max, self.min_numel = k_min, k_max, min_numel
         self._quantile = start == "quantile"

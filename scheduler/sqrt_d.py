@@ -17,7 +17,7 @@ class SqrtDAlpha(AlphaScheduler):
         k: k of the rule (default: 1.5, unless ``saturation`` is given).
         saturation: f in (0, 1): take the k at which a Gaussian gradient has this saturation,
             τ / Z_{f/2} (default: None).
-        tau: τ of that formula (default: 2.5).
+        tau: τ of that formula, 2.5 unless it is given (default: None).
         d: ``"numel"`` or ``"fan_in"``, see :func:`alphagrad.optim.layer_sizes`
             (default: ``"numel"``).
         layers: glob of the layers to act on (default: all).
@@ -28,7 +28,8 @@ class SqrtDAlpha(AlphaScheduler):
 
     Raises:
         TypeError: the optimizer is not an :class:`AlphaGrad`.
-        ValueError: both ``k`` and ``saturation`` are given, or an argument is out of its range.
+        ValueError: both ``k`` and ``saturation`` are given, ``tau`` without ``saturation``, or an
+            argument is out of its range.
 
     Example:
         >>> optimizer = AlphaGrad([torch.zeros(64, 64)], alpha=1.0)
@@ -45,14 +46,16 @@ class SqrtDAlpha(AlphaScheduler):
         *,
         k: float | None = None,
         saturation: float | None = None,
-        tau: float = 2.5,
+        tau: float | None = None,
         d: Size = "numel",
         layers: str = "*",
     ) -> None:
         if k is not None and saturation is not None:
             raise ValueError(f"Invalid k={k} with saturation={saturation}, must be one of the two")
         if saturation is not None:
-            k = k_from_saturation(saturation, tau)
+            k = k_from_saturation(saturation, 2.5 if tau is None else tau)
+        elif tau is not None:
+            raise ValueError(f"Invalid tau: {tau}, has no effect without saturation")
         self.k = 1.5 if k is None else k
         if not 0 < self.k < math.inf:
             raise ValueError(f"Invalid k: {self.k}, must be finite and > 0")

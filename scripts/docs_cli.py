@@ -25,7 +25,7 @@ def page() -> str:
     root: Any = typer.main.get_command(app)
     commands = dict(_commands(root, "alphagrad"))
     codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
-    shared = {o.name: o for c in commands.values() for o in c.params if o.name in SHARED}
+    shared = {o.name: o for c in commands.values() for o in c.params if _is_shared(o)}
     parts = [
         INTRODUCTION.read_text("utf-8").rstrip(),
         f"## Exit codes\n\n| code | meaning |\n|---|---|\n{codes}",
@@ -50,14 +50,19 @@ def _panel(root: Any, name: str) -> Any:
     return root.commands[name.split()[1]].rich_help_panel
 
 
+def _is_shared(option: Any) -> bool:
+    """Whether it is one of those; a folder that has a default is a command's own."""
+    return option.name in SHARED and not (option.name == "home" and option.default)
+
+
 def _section(name: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [
         p
         for p in command.params
-        if p.param_type_name == "option" and not p.hidden and p.name not in (*SHARED, "help")
+        if p.param_type_name == "option" and not (p.hidden or p.name == "help" or _is_shared(p))
     ]
-    has = [p.opts[0] for p in command.params if p.name in SHARED]
+    has = [p.opts[0] for p in command.params if _is_shared(p)]
     usage = " ".join([name, *(_place(a) for a in arguments), "[OPTIONS]"])
     text = [f"### `{name}`", f"    {usage}", _words(command.help)]
     rows = [(f"`{_place(a)}`", _meaning(a)) for a in arguments if a.help]

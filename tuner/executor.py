@@ -54,6 +54,10 @@ class RunningProcess(Protocol):
         """The exit code, a signal's number negated, or ``None`` while it runs."""
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether it goes on though its exit code was told: who would know it was killed."""
+
+    @property
     def started_at(self) -> float | None:
         """When it started, by ``time.monotonic``; ``None`` while it waits for a place."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages import _CachedStorage
+from optuna.storages import RDBStorage, _CachedStorage
 from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,7 +21,23 @@ from alphagrad.tuner.optuna_reports import RUNG
 from alphagrad.tuner.optuna_tables import PARAMS, SYSTEM_ATTRS, USER_ATTRS
 
 FRESH_SECONDS = 0.25
-"""So long a pruner's view of the other trials is not read again."""
+"""So long, and ten times as long as reading took, a pruner's view of the other trials is not read
+again."""
+
+
+class StudyCache(_CachedStorage):
+    """What was read of a study, and until when that will do for pruners."""
+
+    def __init__(self, backend: RDBStorage) -> None:
+        super().__init__(backend)
+        self.freshness = Freshness()
+
+
+@dataclass(slots=True)
+class Freshness:
+    """Until when what was read will do."""
+
+    until: float = 0.0
 
 
 class _HeldTrialStorage(_CachedStorage):
@@ -31,7 +48,9 @@ class _HeldTrialStorage(_CachedStorage):
         study: Optuna's id and name of the study.
     """
 
-    def __init__(self, shared: _CachedStorage, study: tuple[int, str]) -> None:
+    freshness: Freshness
+
+    def __init__(self, shared: StudyCache, study: tuple[int, str]) -> None:
         self.__dict__.update(shared.__dict__)
         self._study = study
 
@@ -44,7 +63,7 @@ class _HeldTrialStorage(_CachedStorage):
 class AskStorage(_HeldTrialStorage):
     """A trial's storage while its values are drawn: they are written at the end, all at once."""
 
-    def __init__(self, shared: _CachedStorage, study: tuple[int, str], trial: FrozenTrial) -> None:
+    def __init__(self, shared: StudyCache, study: tuple[int, str], trial: FrozenTrial) -> None:
         super().__init__(shared, study)
         self._trial = trial
         self._params: dict[str, tuple[float, BaseDistribution]] = {}
@@ -97,10 +116,10 @@ class AskStorage(_HeldTrialStorage):
 class JudgeStorage(_HeldTrialStorage):
     """A running trial's storage for its pruner: the trial is read once, the others now and then."""
 
-    def __init__(self, shared: _CachedStorage, study: tuple[int, str]) -> None:
+    def __init__(self, shared: StudyCache, study: tuple[int, str]) -> None:
         super().__init__(shared, study)
         self._trial: FrozenTrial | None = None
-        self._fresh_until = 0.0
+        self._has_read = False
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """A trial; the one that was asked for first is read once."""
@@ -139,9 +158,15 @@ class JudgeStorage(_HeldTrialStorage):
         return trial if trial is not None and trial._trial_id == trial_id else None
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        if time.monotonic() >= self._fresh_until:
-            super()._read_trials_from_remote_storage(study_id)
-            self._fresh_until = time.monotonic() + FRESH_SECONDS
+        # A trial's first look is its own: it sees all that ended before it, by whatever clock.
+        if self._has_read and time.monotonic() < self.freshness.until:
+            return
+        began = time.monotonic()
+        super()._read_trials_from_remote_storage(study_id)
+        now = time.monotonic()
+        # Running trials with thousands of reports are dear to read: a tenth of the time at most.
+        self.freshness.until = now + max(FRESH_SECONDS, 10 * (now - began))
+        self._has_read = True
 
 
 def upsert(

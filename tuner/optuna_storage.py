@@ -15,7 +15,7 @@ from optuna.pruners import (
     SuccessiveHalvingPruner,
     WilcoxonPruner,
 )
-from optuna.storages import RDBStorage, _CachedStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +24,7 @@ from alphagrad.tuner import warm_start
 from alphagrad.tuner.asked_trial import AskedTrial, CreatedTrial, SamplingError
 from alphagrad.tuner.database import Database, configure_sqlite, engine_options
 from alphagrad.tuner.grid import SLOT
-from alphagrad.tuner.held_trial import AskStorage, JudgeStorage
+from alphagrad.tuner.held_trial import AskStorage, JudgeStorage, StudyCache
 from alphagrad.tuner.models import StudyRow
 from alphagrad.tuner.optuna_errors import database_errors
 from alphagrad.tuner.optuna_reports import (
@@ -73,7 +73,7 @@ class OptunaStorage:
             else database.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
         self.rdb = rdb
-        self._caches: dict[int, _CachedStorage] = {}
+        self._caches: dict[int, StudyCache] = {}
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -309,8 +309,8 @@ class OptunaStorage:
         for study_id in set(known) - going_on:
             self.forget(study_id)
 
-    def _cache(self, optuna_study_id: int) -> _CachedStorage:
-        return self._caches.setdefault(optuna_study_id, _CachedStorage(self.rdb))
+    def _cache(self, optuna_study_id: int) -> StudyCache:
+        return self._caches.setdefault(optuna_study_id, StudyCache(self.rdb))
 
     def _as_created(self, template: FrozenTrial, trial_id: int) -> FrozenTrial:
         query = select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
@@ -335,7 +335,7 @@ class OptunaStorage:
             return connection.scalars(query.limit(1)).first()
 
 
-def _study(storage: _CachedStorage, spec: StudySpec, *, number: int) -> optuna.Study:
+def _study(storage: BaseStorage, spec: StudySpec, *, number: int) -> optuna.Study:
     return optuna.load_study(
         study_name=spec.name,
         storage=storage,

@@ -25,7 +25,7 @@ from alphagrad.tuner.settings import TunerSettings
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 300.0
 HEALTHY_SECONDS = 60.0
 IDLE_SECONDS = 30.0
 """A driver without work for so long ends, and Ray with it."""
@@ -61,10 +61,18 @@ class RayDriver:
                 logger.error(
                     "the Ray driver ended with code %d; next start in %.1f s", code, self._pause
                 )
-                self._not_before = now + self._pause
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+                self._rest(now)
+            elif has_work_for("ray"):
+                # It ended since nothing of that fits: the next one may see a larger cluster.
+                self._rest(now)
+            else:
+                self._pause = FIRST_PAUSE
         if now >= self._not_before and has_work_for("ray"):
             self._start()
+
+    def _rest(self, now: float) -> None:
+        self._not_before = now + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def stop(self) -> None:
         """Stop the driver; it gives its trials back."""

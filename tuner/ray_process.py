@@ -74,8 +74,11 @@ class RayProcess:
         lines: the line to its one trial.
         exitcode: its exit code, a signal's number negated; ``None`` before its end, and when it
             was lost.
+        is_orphan: never here: what becomes of a seat is told by Ray.
         started_at: when it started, on the clock of ``time.monotonic``; ``None`` before.
     """
+
+    is_orphan = False
 
     def __init__(
         self, shape: Shape, *, post: Callable[[ToTrial], None], release: Callable[[], None]

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -92,20 +93,23 @@ class Room:
         """Those of some studies of which a trial can start now.
 
         What a study waits for is kept free for it: those behind it get the rest. So a trial that
-        needs much is not passed by small ones for ever.
+        needs much is not passed by small ones for ever. Nothing is kept for more trials than could
+        run at once: of ten that wait for the one GPU, nine need no CPU yet.
 
         Args:
             specs: row ids and specifications, in the order in which studies come.
         """
         free_cpu, free_gpu, admitted = self.free_cpu, self.free_gpu, []
+        kept_cpu = kept_gpu = 0
         for study_id, spec in specs:
             request = Resources.model_validate(spec.get("resources") or {})
             if not self.could_fit(request):
                 self.too_large.add(spec["name"])
             elif request.cpu <= free_cpu and request.gpu <= max(free_gpu, 0):
                 admitted.append(study_id)
-            else:
+            elif kept_cpu + request.cpu <= self.cpu and kept_gpu + request.gpu <= len(self.gpus):
                 free_cpu, free_gpu = free_cpu - request.cpu, free_gpu - request.gpu
+                kept_cpu, kept_gpu = kept_cpu + request.cpu, kept_gpu + request.gpu
         return admitted
 
 
@@ -118,7 +122,8 @@ def gpu_names(count: int | None) -> list[str]:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        names = [name.strip() for name in visible.split(",") if name.strip()]
+        listed = [name.strip() for name in visible.split(",") if name.strip()]
+        names = list(takewhile(lambda name: not name.startswith("-"), listed))  # as CUDA reads it
     elif count is not None:
         names = [str(number) for number in range(count)]
     else:

@@ -326,8 +326,10 @@ class RunningTrial:
         error = f"ran longer than trial_timeout={self._spec.trial_timeout}"
         return Finished(state="FAIL", error=error)
 
-    def _death(self) -> Finished:
+    def _death(self) -> Finished | Lost:
         self.process.join(DEATH_SECONDS)
+        if self.process.is_orphan:
+            return Lost("the forkserver, which would know how the trial ends, was killed")
         if self.process.exitcode is None:
             return Finished(state="FAIL", error="the trial's process closed its line and went on")
         code = self.process.exitcode

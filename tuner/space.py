@@ -234,15 +234,22 @@ def check_point(
         name: what errors call the point.
 
     Raises:
-        ValueError: a name is not searched, or a value could not be drawn.
+        ValueError: a name is not searched, a value could not be drawn, or one would not be used.
     """
     space = dimensions(params)
+    known = {name: v for name, v in params.items() if name not in space} | dict(point)
     for key, value in point.items():
         if key not in space:
             raise ValueError(f"{name}: {key!r} is not searched; searched are {sorted(space)}")
         if not space[key].allows(value):
             allowed = space[key].model_dump(exclude={"when"}, exclude_none=True)
             raise ValueError(f"{name}: {key} = {value!r} is not within {allowed}")
+        for needed, wanted in (space[key].when or {}).items():
+            if needed in known and not holds({needed: wanted}, known):
+                raise ValueError(
+                    f"{name}: {key} = {value!r} would not be used: it is searched where {needed} "
+                    f"is {wanted!r}, and {needed} is {known[needed]!r}"
+                )
 
 
 def probe_points(params: Mapping[str, Parameter]) -> Iterable[tuple[str | None, dict[str, Any]]]:

@@ -177,7 +177,8 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def _stack(rows: list[bytes], *, width: int) -> NDArray[np.float32]:
     stacked = np.full((len(rows), width), np.nan, dtype=np.float32)
     for index, row in enumerate(rows):
-        # A row from before a further optimizer was watched is shorter.
-        values = np.frombuffer(row, dtype=np.float32)
+        # A row from before a further optimizer was watched is shorter, and one of an attempt that
+        # had more layers than the present one is longer.
+        values = np.frombuffer(row, dtype=np.float32)[:width]
         stacked[index, : len(values)] = values
     return stacked

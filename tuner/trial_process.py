@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 ONLY_TASK = "ALPHAGRAD_ONLY_TASK"
 """Tells a forkserver to import one task alone."""
+ORPHANED = 255
+"""What Python gives for the exit code of a child whose forkserver is gone, though it may run on."""
 MOST_SPARES = 2
 """So many processes wait for their trial, at most: two may end at the same moment."""
 
@@ -162,6 +164,21 @@ class TrialProcess:
     def exitcode(self) -> int | None:
         """The exit code, a signal's number negated, or ``None`` while it runs."""
         return self._process.exitcode
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it runs though its exit code says that it does not.
+
+        The process id of a child that did end with 255 is gone too: its forkserver waited for it.
+        """
+        if self.exitcode != ORPHANED:
+            return False
+        assert self._process.pid is not None
+        try:
+            os.kill(self._process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, at most so many seconds."""

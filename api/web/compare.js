@@ -52,9 +52,13 @@ async function add(text) {
 /** @param {Compared} one */
 async function load(one) {
   if (one.trial?.finished_at) return;
-  const [trial, trace, reports] = await Promise.all([
-    read(one.url), read(`${one.url}/alpha`, { max_steps: ROWS, after_step: one.trace.last }), read(`${one.url}/reports`, { max_steps: ROWS }),
-  ]);
+  const before = one.trial;
+  const trial = await read(one.url); // before its trace, of which the last rows would be missing
+  const readTrace = (/** @type {number | null} */ after) => read(`${one.url}/alpha`, { max_steps: ROWS, after_step: after });
+  const last = before && before.attempt !== trial.attempt ? null : one.trace.last;
+  let [trace, reports] = await Promise.all([readTrace(last), read(`${one.url}/reports`, { max_steps: ROWS })]);
+  if (last !== null && trace.layers.length !== one.trace.layers.length) trace = await readTrace(null);
+  else if (last === null) one.trace.steps = [];
   Object.assign(one, { trial, reports });
   if (one.trace.take(trace)) one.figure?.draw();
 }

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { read } from './api.js';
+import { read, readAll } from './api.js';
 import { recoloured, toast, toastError } from './chrome.js';
 import { byId, el, fill, path, say } from './dom.js';
 import { OPEN, SIGNS, ago, between, duration, ended, number, plain } from './format.js';
@@ -94,9 +94,8 @@ function showParallel() {
 }
 
 async function showExploits() {
-  if (!study.spec.population) return;
   byId('exploits-card').hidden = false;
-  const { items } = await read(`${url}/exploits`, { page_size: 500 });
+  const items = await readAll(`${url}/exploits`);
   const changed = (/** @type {any} */ one) => Object.entries(one.new_params).map(([p, v]) => `${p} ${plain(one.source_params[p] ?? null)} → ${plain(v)}`).join(', ');
   fill(byId('exploits'), !items.length ? el('p', { class: 'muted' }, 'nobody yet') : el('table', { class: 'rows' },
     el('thead', {}, el('tr', {}, ...['member', 'at step', 'with', 'took over', 'with', 'and went on with'].map((h) => el('th', { scope: 'col' }, h)))),
@@ -119,8 +118,9 @@ async function showTrials() {
   await drawValues(url, all, study);
   if (more) {
     complete = study.trials.COMPLETE || 0;
-    await Promise.all([drawImportance(url, () => { complete = -1; showTrials().catch(toastError); }), showExploits()]);
+    await drawImportance(url, () => { complete = -1; showTrials().catch(toastError); });
   }
+  if (study.spec.population) await showExploits();
 }
 
 function prepare() {

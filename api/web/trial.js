@@ -41,7 +41,10 @@ let remote = false;
 async function readTrial() {
   const before = trial;
   trial = await read(url);
-  if (before && before.attempt !== trial.attempt) await readWhole();
+  if (before && before.attempt !== trial.attempt) {
+    showParams(); // an exploit changes them
+    await readWhole();
+  }
   showHead();
   if (!before || before.attempt !== trial.attempt || before.state !== trial.state) await showAttempts();
 }
@@ -89,6 +92,7 @@ async function readWhole() {
 async function readTrace() {
   if (trace.full) return readWhole();
   const answer = await read(`${url}/alpha`, { max_steps: WIDE, after_step: trace.last });
+  if (trace.last !== null && answer.layers.length !== trace.layers.length) return readWhole();
   if (trace.take(answer)) instrument?.draw();
 }
 

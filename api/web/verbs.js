@@ -68,7 +68,10 @@ async function edit(study, url, changed) {
     value: (form) => Object.fromEntries([...new FormData(form)].map(([name, text]) => [name, Number(text)])),
   });
   if (!found || found === true) return;
-  await write('PATCH', url, found);
+  // Only what was changed here: somebody else may have changed the rest meanwhile.
+  const changes = Object.fromEntries(Object.entries(found).filter(([name, value]) => value !== (study[name] ?? study.spec[name])));
+  if (!Object.keys(changes).length) return;
+  await write('PATCH', url, changes);
   toast('Saved.');
   changed();
 }

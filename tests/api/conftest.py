@@ -52,29 +52,31 @@ def key() -> str:
     return "ag_the-key-of-the-tests"
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
 def state_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database for all requests of the session that need no worker, on SQLite and PostgreSQL."""
+    """A database for all requests that need no worker, on SQLite and PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('state') / 'alphagrad.db'}"
-    url: str = request.getfixturevalue("new_postgres")()
+        path = tmp_path_factory.mktemp("state") / "alphagrad.db"
+        url: str = request.getfixturevalue("migrated_sqlite")(path)
+    else:
+        url = request.getfixturevalue("migrated_postgres")()
     return url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home(state_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the application's state."""
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(home: Path, state_url: str, key: str) -> FastAPI:
     """The application."""
     settings = {"home": home, "database_url": state_url, "api_key": key}
     return create_app(ApiSettings.model_validate(settings))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_url(app: FastAPI) -> Iterator[str]:
     """The application behind a real socket; no worker."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
@@ -87,7 +89,7 @@ def server_url(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(server_url: str, key: str) -> Iterator[httpx.Client]:
     """A client that has the key."""
     bearer = {"Authorization": f"Bearer {key}"}
@@ -102,7 +104,7 @@ def anonymous(server_url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def state(app: FastAPI, state_url: str) -> Iterator[Database]:
     """The application's database."""
     opened = Database(state_url)
@@ -164,13 +166,13 @@ def start_service(wait_for: Wait) -> Callable[..., tuple[subprocess.Popen[str], 
     return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service_process(
     tmp_path_factory: pytest.TempPathFactory,
     key: str,
     start_service: Callable[..., tuple[subprocess.Popen[str], str]],
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """``alphagrad serve`` with a worker of three slots, on SQLite, for all tests of the session."""
+    """``alphagrad serve`` with a worker of three slots, on SQLite, for all tests here."""
     home = tmp_path_factory.mktemp("service") / "home"
     process, url = start_service(
         home, "--slots", "3", ALPHAGRAD_API_KEY=key, ALPHAGRAD_LEASE_SECONDS="1"
@@ -182,13 +184,13 @@ def service_process(
     assert not (home / "serve.json").exists()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service_url(service_process: tuple[subprocess.Popen[str], str]) -> str:
     """The URL of the service that all tests share."""
     return service_process[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(service_url: str, key: str) -> Iterator[httpx.Client]:
     """A client of the service that all tests share."""
     bearer = {"Authorization": f"Bearer {key}"}
@@ -196,7 +198,7 @@ def service(service_url: str, key: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def finished_study(service: httpx.Client, wait_for: Wait) -> dict[str, Any]:
     """A study of four short trials, run by the service to its end."""
     spec = {

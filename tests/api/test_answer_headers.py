@@ -65,7 +65,7 @@ def test_behind_a_proxy_with_tls_the_cookie_is_bound_to_the_host(
     https = {"X-Forwarded-Proto": "https"}
     answer = anonymous.post("/login", data={"key": key}, headers=https)
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-alphagrad_session=")
+    assert cookie.startswith("__Host-alphagrad_session_")
     flags = {flag.strip().lower() for flag in cookie.split(";")[1:]}
     assert {"secure", "httponly", "samesite=strict", "path=/"} <= flags
     assert not [flag for flag in flags if flag.startswith("domain")]
@@ -83,7 +83,7 @@ def test_behind_a_proxy_with_tls_the_cookie_is_bound_to_the_host(
 
 def test_the_cookie_over_http_has_its_plain_name(anonymous: httpx.Client, key: str) -> None:
     cookie = anonymous.post("/login", data={"key": key}).headers["set-cookie"]
-    assert cookie.startswith("alphagrad_session=")
+    assert cookie.startswith("alphagrad_session_")
     assert "secure" not in cookie.lower()
 
 

@@ -114,6 +114,27 @@ def test_trials_signs_of_life_are_recorded_only_if_they_are_refused(
     assert [row["path"] for row in log()] == [path]
 
 
+def test_clients_that_wait_for_a_trial_do_not_fill_the_log(
+    api: httpx.Client,
+    anonymous: httpx.Client,
+    holder: dict[str, str],
+    log: Callable[[], list[dict[str, Any]]],
+    name: str,
+) -> None:
+    alpha = {"type": "float", "low": 1.0, "high": 9.0}
+    spec = {"name": name, "engine": "remote", "n_trials": 1, "params": {"alpha": alpha}}
+    assert anonymous.post("/v1/studies", json=spec, headers=holder).status_code == 202
+    path = f"/v1/studies/{name}/trials:ask"
+    for _ in range(3):
+        assert anonymous.post(path, json={"client": "a"}, headers=holder).status_code == 200
+    refused = anonymous.post(path, json={"client": ""}, headers=holder)
+    assert [(row["path"], row["status"]) for row in log()] == [
+        ("/v1/studies", 202),
+        (path, refused.status_code),
+    ]
+    api.post(f"/v1/studies/{name}:cancel")
+
+
 def test_of_a_key_that_is_too_busy_a_few_are_recorded(
     state: Database,
     anonymous: httpx.Client,

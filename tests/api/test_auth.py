@@ -14,7 +14,13 @@ from tests.api.walk import DASHBOARD, METHODS, OPEN, paths_of
 
 pytestmark = pytest.mark.parametrize("state_url", ["sqlite"], indirect=True)
 
-COOKIE = "alphagrad_session"
+
+@pytest.fixture
+def cookie_name(app: FastAPI) -> str:
+    """The name of the cookie, which other installations on the host do not share."""
+    name: str = app.state.sessions.cookie
+    assert re.fullmatch("alphagrad_session_[0-9a-f]{8}", name)
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +125,14 @@ def signed(home: Path, body: bytes) -> bytes:
 
 
 def test_a_cookie_of_our_own_making_works_until_it_expires(
-    anonymous: httpx.Client, key: str, home: Path
+    anonymous: httpx.Client, cookie_name: str, key: str, home: Path
 ) -> None:
     hashed = sha256(key.encode()).hexdigest()
     for seconds, status in ((60, 200), (-1, 401)):
         value = signed(home, f"{hashed}.{int(time.time()) + seconds}".encode())
-        answer = anonymous.get("/v1/studies", headers={b"Cookie": COOKIE.encode() + b"=" + value})
+        answer = anonymous.get(
+            "/v1/studies", headers={b"Cookie": cookie_name.encode() + b"=" + value}
+        )
         assert answer.status_code == status
 
 
@@ -133,11 +141,11 @@ def test_a_cookie_of_our_own_making_works_until_it_expires(
     [b"{other}.9999999999", b"{key}.soon", b"{key}.", b"{key}", b"", b".", b"\xe9.9999999999"],
 )
 def test_a_signed_cookie_of_another_shape_is_refused(
-    anonymous: httpx.Client, key: str, home: Path, body: bytes
+    anonymous: httpx.Client, cookie_name: str, key: str, home: Path, body: bytes
 ) -> None:
     body = body.replace(b"{key}", sha256(key.encode()).hexdigest().encode())
     body = body.replace(b"{other}", sha256(b"a key of earlier days").hexdigest().encode())
-    cookie = COOKIE.encode() + b"=" + signed(home, body)
+    cookie = cookie_name.encode() + b"=" + signed(home, body)
     assert is_problem(anonymous.get("/v1/studies", headers={b"Cookie": cookie}), 401)
 
 
@@ -159,20 +167,22 @@ def test_a_signed_cookie_of_another_shape_is_refused(
         b"." * 4000,
     ],
 )
-def test_a_forged_cookie_is_refused(anonymous: httpx.Client, key: str, value: bytes) -> None:
+def test_a_forged_cookie_is_refused(
+    anonymous: httpx.Client, cookie_name: str, key: str, value: bytes
+) -> None:
     value = value.replace(b"{key}", sha256(key.encode()).hexdigest().encode())
-    cookie = COOKIE.encode() + b"=" + value
+    cookie = cookie_name.encode() + b"=" + value
     assert is_problem(anonymous.get("/v1/studies", headers={b"Cookie": cookie}), 401)
 
 
 def test_a_cookie_of_another_installation_is_refused(
-    anonymous: httpx.Client, key: str, home: Path
+    anonymous: httpx.Client, cookie_name: str, key: str, home: Path
 ) -> None:
     body = f"{sha256(key.encode()).hexdigest()}.{int(time.time()) + 60}"
     for secret in (b"", b"0" * 32):
         assert secret != (home / "session-secret").read_bytes()
         value = f"{body}.{hmac.new(secret, body.encode(), 'sha256').hexdigest()}"
-        answer = anonymous.get("/v1/studies", headers={"Cookie": f"{COOKIE}={value}"})
+        answer = anonymous.get("/v1/studies", headers={"Cookie": f"{cookie_name}={value}"})
         assert answer.status_code == 401
 
 

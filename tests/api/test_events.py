@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from alphagrad.api.sessions import COOKIE
 from alphagrad.tuner import knobs
 from alphagrad.tuner.database import Database
 from alphagrad.tuner.optuna_storage import OptunaStorage
@@ -145,7 +144,7 @@ def test_a_stream_needs_the_key_or_the_cookie(
 ) -> None:
     for path in ("/v1/events", "/v1/studies/x/events"):
         assert anonymous.get(path).status_code == 401
-    cookie = {"Cookie": f"{COOKIE}={app.state.sessions.issue(key)}"}
+    cookie = {"Cookie": f"{app.state.sessions.cookie}={app.state.sessions.issue(key)}"}
     with anonymous.stream("GET", "/v1/events", headers=cookie, timeout=30) as answer:
         assert answer.status_code == 200
         assert next(sse.messages(answer)).keys() == {"retry", "id"}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from alphagrad.api import key_store
 from alphagrad.api.key_store import Quotas
@@ -222,3 +223,11 @@ def test_quotas_of_the_settings_are_numbers(tmp_path: Path) -> None:
     assert ApiSettings(home=tmp_path).request_limit == 60_000
     assert ApiSettings(home=tmp_path, host="0.0.0.0").request_limit == 6_000
     assert ApiSettings(home=tmp_path, requests_per_minute=7).request_limit == 7
+
+
+@pytest.mark.parametrize("name", ["lab.example.org:8443", "*", "https://lab", "*.lab", ""])
+def test_a_host_that_no_request_could_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="without scheme, port or"):
+        ApiSettings(home=tmp_path, allowed_hosts=[name])
+    known = ["lab.example.org", "::1", "[fe80::1]", "10.0.0.1"]
+    assert ApiSettings(home=tmp_path, allowed_hosts=known).allowed_hosts == known

@@ -111,6 +111,9 @@ def test_a_study_is_checked_without_being_submitted(api: httpx.Client, name: str
     assert api.post("/v1/studies", json=spec).status_code == 202
     (taken,) = api.post("/v1/studies:check", json=spec).json()["errors"]
     assert (taken["field"], taken["value"]) == ("name", name)
+    warm = spec | {"name": f"{name}-b", "warm_start": ["nothing"]}
+    (missing,) = api.post("/v1/studies:check", json=warm).json()["errors"]
+    assert (missing["field"], missing["value"]) == ("warm_start.0", "nothing")
     assert api.post(f"/v1/studies/{name}:cancel").status_code == 202
 
 

@@ -169,6 +169,25 @@ def test_json_that_is_no_object_is_refused(api: httpx.Client, body: Any) -> None
     problem(post(api, body), 422)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("GET", "/v1/studies?status=RUNNING", "name, order, page_size, page_token, state, task"),
+        ("POST", "/v1/studies/none:stop?now=true", "there are none here"),
+        ("GET", "/v1/studies/none/trials/0/alpha?layer=w", "after_step, before_step, layers"),
+    ],
+)
+def test_a_parameter_that_is_not_there_is_named(
+    api: httpx.Client, method: str, path: str, known: str
+) -> None:
+    answer = api.request(method, path)
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == path.partition("?")[2].partition("=")[0]
+    assert error["message"].startswith("no such query parameter; there are ")
+    assert known in error["message"]
+
+
 @pytest.mark.parametrize("field", ["name", "task", "direction"])
 def test_half_a_character_is_refused(api: httpx.Client, name: str, field: str) -> None:
     # JSON can write a lone surrogate, UTF-8 and the databases cannot.

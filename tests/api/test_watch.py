@@ -122,9 +122,9 @@ class Terminal:
                 drawn = os.read(self._screen, 65536).decode(errors="replace")
                 self.text += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
 
-    def press(self, key: bytes) -> int:
-        """Press a key; gives the exit code of the command that ends by it."""
-        os.write(self._screen, key)
+    def press(self, keys: bytes) -> int:
+        """Press keys; gives the exit code of the command that ends by it."""
+        os.write(self._screen, keys)
         code = self.process.wait(30)
         os.close(self._screen)
         return code
@@ -138,16 +138,20 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C is a signal to the command
 
 
-@pytest.mark.parametrize(("key_pressed", "code"), [(b"q", 0), (CONTROL_C, 130)])
+@pytest.mark.parametrize(
+    ("option", "keys_pressed", "code"),
+    [([], b"\x1b[Aq", 0), (["--exit-status"], b"q", 130), ([], CONTROL_C, 130)],
+    ids=["arrow and q", "q before the end", "Ctrl-C"],
+)
 def test_a_live_table_until_a_key_is_pressed(
-    reach: dict[str, str], paused: Study, key_pressed: bytes, code: int
+    reach: dict[str, str], paused: Study, option: list[str], keys_pressed: bytes, code: int
 ) -> None:
     paused.edit(n_trials=500)
     paused.resume()
-    terminal = Terminal(["watch", paused.name], reach)
+    terminal = Terminal(["watch", paused.name, *option], reach)
     terminal.read_until(rf"{paused.name}\s+RUNNING.*q leaves")
     terminal.read_until(r"RUNNING\s+\d+\s+0\.\d+\s+[▁▂▃▄▅▆▇█]+\s+0\.\d+\s+[▁▂▃▄▅▆▇█]+")
-    assert terminal.press(key_pressed) == code
+    assert terminal.press(keys_pressed) == code
     assert not paused.ended
     assert paused.refresh()["state"] == "RUNNING"
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from pyarrow import parquet
+from sqlalchemy.engine import make_url
+
+from alphagrad.api.client_study import Study
+from tests.marks import on_postgresql
 
 UNKNOWN = "alphagrad: no study is named 'nobody'; there are tiny\n"
 
@@ -43,6 +50,42 @@ def test_export_of_an_unknown_study_makes_no_file(home: Path, alphagrad: Command
     done = alphagrad("export", "nobody", "--out", str(file), "--home", str(home))
     assert (done.returncode, done.stderr) == (1, UNKNOWN)
     assert not file.exists()
+
+
+def test_an_export_that_breaks_off_leaves_the_file_that_was_there(
+    home: Path, alphagrad: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> Iterator[bytes]:
+        yield b"number\n0\n"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Study, "export", breaks)
+    file = home / "trials.csv"
+    file.write_text("of yesterday")
+    done = alphagrad("export", "tiny", "--out", str(file), "--home", str(home))
+    assert (done.returncode, done.stderr) == (1, "alphagrad: No space left on device\n")
+    assert file.read_text() == "of yesterday"
+    assert list(home.glob("*.part")) == []
+
+
+def test_prune_upgrades_the_database_first(tmp_path: Path, alphagrad: Command) -> None:
+    (tmp_path / "alphagrad.db").touch()
+    done = alphagrad("db", "prune", "--home", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("0 folders of checkpoints")
+
+
+@on_postgresql
+def test_a_role_that_may_not_make_tables_is_told_so(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS guest")
+        connection.execute("CREATE ROLE guest LOGIN")
+    as_guest = make_url(database_url).set(username="guest").render_as_string(hide_password=False)
+    # Optuna leaves its connections to the end of the process.
+    command = [sys.executable, "-m", "alphagrad", "ls", "--database-url", as_guest]
+    done = subprocess.run([*command, "--home", str(tmp_path)], capture_output=True, text=True)
+    said = "alphagrad: the database refuses: permission denied for schema public\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_rm_deletes_a_study_and_its_files(home: Path, alphagrad: Command) -> None:

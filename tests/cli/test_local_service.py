@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from alphagrad.api.client import Client
 from alphagrad.local_service import LocalService, ServiceError
 
 
@@ -83,9 +84,20 @@ def test_the_key_is_kept_for_the_next_time_and_for_its_owner_alone(tmp_path: Pat
     assert (tmp_path / "demo-key").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_service_that_was_started_is_stopped_whatever_the_folder_says(tmp_path: Path) -> None:
+def test_the_service_that_was_started_is_stopped_whatever_the_folder_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The user's own service is another one, and its proxy knows nothing of this machine.
+    monkeypatch.setenv("ALPHAGRAD_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("ALPHAGRAD_HOST", "0.0.0.0")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     service = LocalService(tmp_path)
     url = service.start()
+    assert url.startswith("http://127.0.0.1:")
+    assert (tmp_path / "alphagrad.db").exists()
+    with Client(url, service.key) as client:
+        assert list(client.studies()) == []
+    monkeypatch.undo()
     (tmp_path / "serve.json").unlink()
     service.stop()
     assert not service.started

@@ -145,6 +145,9 @@ def test_exit_codes(home: Path, alphagrad: Command, cancelled: str, tmp_path: Pa
     }
     assert set(EXIT_CODES) == {*codes, 130}
     assert alphagrad("watch", cancelled, *at).returncode == 0
+    nothing = alphagrad("best", cancelled, *at)
+    said = f"alphagrad: {cancelled} has no complete and feasible trial yet\n"
+    assert (nothing.returncode, nothing.stderr) == (1, said)
     assert "did you mean tiny?" in codes[1].stderr
     empty = alphagrad("show", "tinny", "--home", str(tmp_path))
     assert "there are no studies yet: `alphagrad submit FILE`" in empty.stderr

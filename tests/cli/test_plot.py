@@ -101,6 +101,22 @@ def test_a_bad_trace_is_named(tmp_path: Path, content: str, message: str) -> Non
     assert "Invalid trace" in done.output
 
 
+def test_without_chrome_an_html_file_is_proposed(
+    trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", "/nonexistent")
+    done = CliRunner().invoke(app, ["plot", str(trace), "--out", str(trace.with_suffix(".svg"))])
+    assert done.exit_code == 2
+    assert "Chromium" in done.output
+
+
+@pytest.mark.parametrize("name", [".", "/", ""])
+def test_what_is_no_file_is_said_to_be_none(name: str) -> None:
+    done = CliRunner().invoke(app, ["plot", name])
+    assert done.exit_code == 2
+    assert "there is no file" in done.output
+
+
 def test_an_unknown_kind_of_picture_is_refused(trace: Path) -> None:
     done = CliRunner().invoke(app, ["plot", str(trace), "--out", "x.gif"])
     assert done.exit_code == 2

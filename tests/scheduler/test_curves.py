@@ -232,6 +232,8 @@ def test_a_sequence_refuses_a_scheduler_that_is_attached() -> None:
     [
         (LinearAlpha, {"start_factor": 0.0}, "Invalid start_factor: 0.0, must be finite"),
         (LinearAlpha, {"total_steps": 0}, "Invalid total_steps: 0, must be a whole number"),
+        (LinearAlpha, {"total_steps": math.inf}, "Invalid total_steps: inf"),
+        (LinearAlpha, {"total_steps": math.nan}, "Invalid total_steps: nan"),
         (CosineAlpha, {"period": 1.5}, "Invalid period: 1.5"),
         (ExponentialAlpha, {"gamma": -1.0}, "Invalid gamma: -1.0"),
         (ExponentialAlpha, {"gamma": 0.9, "end_factor": 2.0}, "Invalid end_factor: 2.0, must be <"),

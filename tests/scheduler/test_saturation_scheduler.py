@@ -418,3 +418,14 @@ def test_tau_is_set_where_it_acts_and_survives_a_load() -> None:
 def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SaturationScheduler(AlphaGrad([torch.zeros(2)]), **options)
+
+
+@pytest.mark.parametrize("band", [0.1, (0.1,), (0.1, 0.2, 0.3), "low", (0.1, None)])
+def test_what_is_no_band_is_named(band: Any) -> None:
+    with pytest.raises(TypeError, match=r"Invalid band: .*, must be \(low, high\), a Band or"):
+        SaturationScheduler(AlphaGrad([torch.zeros(2)]), band)
+
+
+def test_a_moving_band_goes_from_band_to_band() -> None:
+    with pytest.raises(TypeError, match=r"Invalid end: \(0.2, 0.5\), must be a Band"):
+        BandSchedule(Band(0.01, 0.04), (0.2, 0.5), total_steps=10)  # type: ignore[arg-type]

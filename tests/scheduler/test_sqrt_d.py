@@ -57,6 +57,7 @@ def test_bad_arguments_are_refused() -> None:
         ({"k": -1.0}, "Invalid k: -1.0"),
         ({"saturation": 1.5}, "Invalid saturation: 1.5"),
         ({"d": "fan_out"}, "Invalid d: 'fan_out'"),
+        ({"k": 1.0, "tau": 3.0}, "Invalid tau: 3.0, has no effect without saturation"),
     ]
     for options, message in bad:
         with pytest.raises(ValueError, match=message):

@@ -44,6 +44,8 @@ def test_gpus_are_given_to_one_trial_each() -> None:
         ([{"gpu": 1}, {"cpu": 3}], room(4, 1, Allotment(1, ("0",))), []),
         ([{"gpu": 1}, {"gpu": 1}], room(4, 2, Allotment(1, ("0",))), [0, 1]),
         ([{"gpu": 2}, {"gpu": 1}], room(4, 2, Allotment(1, ("0",))), []),
+        ([*[{"gpu": 1}] * 9, {}], room(4, 1, Allotment(1, ("0",))), [9]),  # one can be next
+        ([*[{"gpu": 1}] * 9, {"cpu": 3}], room(4, 1, Allotment(1, ("0",))), []),
         ([{"cpu": 9}, {}], room(2), [1]),  # who needs more than there is holds nobody up
     ],
 )
@@ -60,8 +62,11 @@ def test_gpus_are_those_that_cuda_would_see(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-abc")
     assert gpu_names(None) == ["3", "GPU-abc"]
     assert gpu_names(1) == ["3"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu_names(2) == []
+    for none in ("", "-1", "-1, 0"):  # CUDA reads no further than the first that is none
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert gpu_names(2) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,-1,0")
+    assert gpu_names(None) == ["2"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert gpu_names(2) == ["0", "1"]
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from alphagrad.tuner import parse_spec
 from alphagrad.tuner.errors import SpecError
 from alphagrad.tuner.registry import get_task
-from alphagrad.tuner.space import Parameter, dimensions, probe_points, suggest
+from alphagrad.tuner.space import Parameter, check_point, dimensions, probe_points, suggest
 
 parameters = TypeAdapter(dict[str, Parameter])
 
@@ -191,3 +191,36 @@ def test_a_dimension_two_conditions_deep_is_probed() -> None:
     params = parse(a=categorical("x", "y"), b=categorical(1, 2, a=["y"]), c=categorical(3, 4, b=2))
     probed = [values for name, values in probe_points(params) if name == "c"]
     assert probed == [{"a": "y", "b": 2, "c": 3}, {"a": "y", "b": 2, "c": 4}]
+
+
+EITHER = categorical("adam", "alphagrad")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "point", "refused"),
+    [
+        ("adam", {"alpha": 50.0}, "optimizer is 'alphagrad', and optimizer is 'adam'"),
+        ("alphagrad", {"alpha": 50.0}, None),
+        (
+            categorical("adam", "alphagrad"),
+            {"alpha": 50.0, "optimizer": "adam"},
+            "and optimizer is 'adam'",
+        ),
+        (EITHER, {"alpha": 50.0, "optimizer": "alphagrad"}, None),
+        (
+            categorical("adam", "alphagrad"),
+            {"alpha": 50.0},
+            None,
+        ),  # the sampler may choose so that it is used
+    ],
+)
+def test_a_point_whose_value_would_not_be_used_is_refused(
+    optimizer: Any, point: dict[str, Any], refused: str | None
+) -> None:
+    alpha = {"type": "float", "low": 1, "high": 100, "when": {"optimizer": "alphagrad"}}
+    params = parse(optimizer=optimizer, alpha=alpha)
+    if refused is None:
+        check_point(params, point)
+        return
+    with pytest.raises(ValueError, match=f"alpha = 50.0 would not be used: .*{refused}"):
+        check_point(params, point)

@@ -159,6 +159,14 @@ def test_rows_from_before_a_further_optimizer_are_filled_up(
     assert found.saturation.shape == (2, 3)
 
 
+def test_rows_of_an_attempt_with_more_layers_are_cut(database: Database, running: Claim) -> None:
+    name_layers(database, running, "w", "b")
+    append(database, running, [1], width=2)
+    name_layers(database, running, "w")
+    append(database, running, [2], width=1)
+    assert read(database, running).alpha.tolist() == [[101], [102]]
+
+
 def test_a_trace_that_grows_too_long_is_halved(
     database: Database, running: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:

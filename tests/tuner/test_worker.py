@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import chain
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +318,27 @@ def start_one(database: Database, settings: TunerSettings, storage: OptunaStorag
     assert starter.claim()
     [running] = starter.start()
     return running
+
+
+@on_sqlite
+def test_a_trial_whose_forkserver_was_killed_is_taken_over(
+    database: Database, settings: TunerSettings, optuna_storage: OptunaStorage, spec: Spec,
+    until: Until,
+) -> None:  # fmt: skip
+    create_study(database, optuna_storage, spec(n_trials=1, params=SMALL | {"epochs": 500}))
+    running = start_one(database, settings, optuna_storage)
+    try:
+        until(lambda: running.process.started_at)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        until(running.handle_messages, seconds=30)
+    finally:
+        running.kill()
+    trial = get_trial(database, "s", 0)
+    assert (trial.state, trial.losses, trial.failures) == ("WAITING", 1, 0)
+    assert "forkserver" in (list_attempts(database, trial.id)[-1].error or "")
+    again = start_one(database, settings, optuna_storage)  # with a forkserver of its own
+    again.kill()
+    assert again.id == running.id
 
 
 def test_a_study_that_cannot_be_read_is_left_to_others(

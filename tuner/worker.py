@@ -40,6 +40,8 @@ HOUSEKEEPING_SECONDS = 0.5
 """How often free trials, expired leases, ended and cancelled studies are looked up."""
 TRIM_SECONDS = 600.0
 """How often events that nobody needs any more are deleted."""
+TELLING_SECONDS = 10.0
+"""How often ends are looked up that a worker of an earlier version told Optuna nothing of."""
 
 
 class Worker:
@@ -88,6 +90,7 @@ class Worker:
         self._contact = Contact(settings.lease_seconds)
         self._stop = threading.Event()
         self._next_poll = self._next_housekeeping = self._next_trim = self._next_sign = 0.0
+        self._next_telling = 0.0
 
     def stop(self) -> None:
         """Make :meth:`run` return soon; safe to call from a signal handler or another thread."""
@@ -214,8 +217,11 @@ class Worker:
             self._next_trim = time.monotonic() + TRIM_SECONDS
             trim_events(self._database)
             self._optuna.forget_ended()
-        self._end_cancelled()
-        tell_optuna(self._database)
+        if self._running:
+            self._end_cancelled()
+        if time.monotonic() >= self._next_telling:
+            self._next_telling = time.monotonic() + TELLING_SECONDS
+            tell_optuna(self._database)
         self._go_on()
         if self._driver is not None:
             self._driver.tend(self._starter.has_work_for)

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { ApiError, hasKey, read, readAll, write } from './api.js';
+import { ApiError, hasKey, read, write } from './api.js';
 import { toast, toastError } from './chrome.js';
 import { byId, el, fill, path, say } from './dom.js';
 import { field, showErrors } from './fields.js';
@@ -154,7 +154,7 @@ async function like(/** @type {string} */ name) {
 }
 
 async function start() {
-  const [openapi, found] = await Promise.all([read('/openapi.json'), readAll('/v1/tasks')]);
+  const [openapi, found] = await Promise.all([read('/openapi.json'), read('/v1/tasks').then((page) => page.items)]);
   tasks = found;
   build(openapi.components.schemas);
   choose();

@@ -53,8 +53,9 @@ def plot(
         if not columns["step"]:
             raise NothingYetError(f"trial {number} of {trace} has no α trace (yet)")
         figure = draw_columns(columns, title=f"{trace}, trial {number}")
-    named = f"{trace}-{number}.html" if number is not None else Path(trace).with_suffix(".html")
-    target = out or Path(named)
+    target = out or (
+        Path(trace).with_suffix(".html") if number is None else Path(f"{trace}-{number}.html")
+    )
     _write(figure, target)
     typer.echo(f"{target} written")
 

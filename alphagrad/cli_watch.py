@@ -53,7 +53,7 @@ def watch(
     if not watched.ended:
         events = _listen(session.client, study)
         watched.load()  # again: now nothing is missed
-    if not (sys.stdout.isatty() and not session.json):
+    if session.json or not sys.stdout.isatty():
         _write(watched, events, session)
     elif not _draw(watched, events) and exit_status:
         raise typer.Exit(LEFT)  # how the study ends is not known
